@@ -1,0 +1,1 @@
+"""The tests of the gateway: one folder per package, real servers in `tests.servers`."""

@@ -1,0 +1,99 @@
+"""A real Redis, started as a child on a free loopback port, keeping nothing on disk."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.servers.process import Child, find_program, free_port
+
+COMMAND_SECONDS = 10.0
+
+
+class Redis:
+    """One server; `url` is what the gateway's `--store` takes.
+
+    Attributes:
+        options: further settings of redis.conf, as `{"maxmemory-policy": "allkeys-lru"}`.
+    """
+
+    def __init__(self, options: dict[str, str] | None = None) -> None:
+        self.options = options or {}
+        self.directory = Path(tempfile.mkdtemp(prefix="redis-"))
+        self.port = free_port()
+        self._child: Child | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of the first database."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            ServerFailedError: it did not come up.
+        """
+        settings = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self.directory),
+            "save": "",
+            "appendonly": "no",
+            **self.options,
+        }
+        flags = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        self._child = Child([find_program("redis-server"), *flags], self.directory / "log")
+        self._child.wait_until(self._answers)
+
+    def stop(self) -> None:
+        """End the server; what it held in memory is lost."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def close(self) -> None:
+        """End the server and remove its files."""
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def log(self, lines: int = 80) -> str:
+        """Return the last lines of the server's log."""
+        text = (self.directory / "log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def flush(self) -> None:
+        """Forget everything, as a cache may at any time."""
+        self._command(b"FLUSHALL")
+
+    def _answers(self) -> bool:
+        try:
+            return self._command(b"PING") == b"+PONG\r\n"
+        except OSError:
+            return False
+
+    def _command(self, line: bytes) -> bytes:
+        address = ("127.0.0.1", self.port)
+        with socket.create_connection(address, timeout=COMMAND_SECONDS) as client:
+            client.sendall(line + b"\r\n")
+            return client.recv(100)
