@@ -1,0 +1,337 @@
+"""RFC 8620 §1, §5: what a data type is, as values; its standard methods are derived from them.
+
+A type of a specification is one `DataType(...)`: its properties with their sources, its filter
+conditions, its sorts, and one function per method that does what only this type can do.
+Everything a standard method shares between types is in `gateway.jmap.methods`. A declaration is
+checked when it is made, so a mistake in a table stops the program at start, not a request later.
+
+A *source* is a name that a type chooses for something that must be read to fill a property (a
+column of the index, an item of an IMAP FETCH). /get hands the union of the sources of the wanted
+properties to the type's `load`, which thus never derives them from property names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+CORE: Final = "urn:ietf:params:jmap:core"
+
+# --- RFC 8620 §1.1-1.4: the kinds of JSON values -----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A type of the signatures in the RFCs; `name` is as written there."""
+
+    name: str
+    accepts: Callable[[object], bool]
+
+
+MAX_INT: Final = 2**53 - 1
+_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+# `.000` is accepted although §1.4 wants it omitted: it is what JavaScript's toISOString() writes.
+_UTC_DATE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)(\.\d+)?Z", re.ASCII)
+
+
+def _is_int(value: object) -> bool:
+    return type(value) is int and -MAX_INT <= value <= MAX_INT
+
+
+def _is_unsigned_int(value: object) -> bool:
+    return type(value) is int and 0 <= value <= MAX_INT
+
+
+def is_id(value: object) -> bool:
+    """RFC 8620 §1.2: 1 to 255 octets of the URL and file name safe base64 alphabet."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def _is_utc_date(value: object) -> bool:
+    match = _UTC_DATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[2]) > 60:  # 60: a leap second (RFC 3339 §5.7)
+        return False
+    try:
+        datetime.fromisoformat(match[1])
+    except ValueError:
+        return False
+    return True
+
+
+BOOLEAN: Final = Kind("Boolean", lambda value: isinstance(value, bool))
+STRING: Final = Kind("String", lambda value: isinstance(value, str))
+INT: Final = Kind("Int", _is_int)
+UNSIGNED_INT: Final = Kind("UnsignedInt", _is_unsigned_int)
+ID: Final = Kind("Id", is_id)
+UTC_DATE: Final = Kind("UTCDate", _is_utc_date)
+OBJECT: Final = Kind("Object", lambda value: isinstance(value, dict))
+
+
+def nullable(kind: Kind) -> Kind:
+    """The same kind, or null."""
+    return Kind(f"{kind.name}|null", lambda value: value is None or kind.accepts(value))
+
+
+def list_of(kind: Kind) -> Kind:
+    """An array whose items are all of that kind."""
+    return Kind(
+        f"{kind.name}[]",
+        lambda value: isinstance(value, list) and all(map(kind.accepts, value)),
+    )
+
+
+STRING_LIST: Final = list_of(STRING)
+ID_LIST: Final = list_of(ID)
+
+# --- RFC 8620 §5: what a type declares ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property of the objects of a type (all but `id`, which every type has).
+
+    `sources` is what must be read to fill it; `default` says whether /get returns it when the
+    client names no properties.
+    """
+
+    name: str
+    sources: frozenset[str]
+    default: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of a method; required if its kind does not accept its default.
+
+    That is RFC 8620 §3.5: null is the default wherever the signature allows it.
+    """
+
+    name: str
+    kind: Kind
+    default: Any = None
+
+    def __post_init__(self) -> None:
+        if self.default is not None and not self.kind.accepts(self.default):
+            raise ValueError(
+                f"argument {self.name}: default {self.default!r} is no {self.kind.name}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A property of a type's FilterCondition; `test` is for the type's own `run`."""
+
+    name: str
+    kind: Kind
+    test: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A property a Comparator may name; `key` is for the type's own `run`.
+
+    `needs` names the further members (Strings) such a Comparator must have.
+    """
+
+    name: str
+    key: Any
+    needs: frozenset[str] = frozenset()
+
+
+# The arguments of the methods themselves. An id that is no Id is not refused: there is no such
+# object, and /get and /query have an answer for that.
+GET_ARGUMENTS: Final = (
+    Argument("accountId", STRING),
+    Argument("ids", nullable(STRING_LIST)),
+    Argument("properties", nullable(STRING_LIST)),
+)
+QUERY_ARGUMENTS: Final = (
+    Argument("accountId", STRING),
+    Argument("filter", nullable(OBJECT)),
+    Argument("sort", nullable(list_of(OBJECT))),
+    Argument("position", INT, 0),
+    Argument("anchor", nullable(STRING)),
+    Argument("anchorOffset", INT, 0),
+    Argument("limit", nullable(UNSIGNED_INT)),
+    Argument("calculateTotal", BOOLEAN, False),
+)
+COMPARATOR_MEMBERS: Final = ("property", "isAscending", "collation")
+
+# RFC 8620 §5.5: both ignore case, the first for all of Unicode (RFC 5051), the second for ASCII
+# (RFC 4790 §9.2). Without a collation in the Comparator, the first is meant.
+COLLATIONS: Final = ("i;unicode-casemap", "i;ascii-casemap")
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """RFC 8620 §5.1: /get of a type.
+
+    `load` reads the objects of an account; `sources` are all it knows to read. `all_ids` says
+    whether `ids: null` is allowed. `dynamic` makes properties out of names that no table can
+    list ("header:..."); None from it means that the name is none.
+    """
+
+    load: Callable[[Any, GetRequest], Awaitable[GetResult]]
+    sources: frozenset[str]
+    all_ids: bool = True
+    arguments: tuple[Argument, ...] = ()
+    dynamic: Callable[[str], Property | None] | None = None
+
+    def __post_init__(self) -> None:
+        _distinct("argument of /get", [a.name for a in GET_ARGUMENTS + self.arguments])
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """RFC 8620 §5.5: /query of a type. `run` evaluates a checked filter and sort."""
+
+    run: Callable[[Any, QueryRequest], Awaitable[Results]]
+    conditions: tuple[Condition, ...]
+    sorts: tuple[Sort, ...]
+    arguments: tuple[Argument, ...] = ()
+    collations: tuple[str, ...] = COLLATIONS
+
+    def __post_init__(self) -> None:
+        _distinct("argument of /query", [a.name for a in QUERY_ARGUMENTS + self.arguments])
+        # A FilterCondition must not have an "operator" property.
+        _distinct("filter condition", ["operator", *(c.name for c in self.conditions)])
+        _distinct("sort", [s.name for s in self.sorts])
+        for sort in self.sorts:
+            _distinct(f"member of a Comparator by {sort.name}", [*COMPARATOR_MEMBERS, *sort.needs])
+        if unknown := set(self.collations) - set(COLLATIONS):
+            raise ValueError(f"collations that are not advertised: {sorted(unknown)}")
+
+
+@dataclass(frozen=True, slots=True)
+class DataType:
+    """One data type of a specification; ValueError if the declaration contradicts itself."""
+
+    name: str
+    capability: str
+    rfc: str
+    properties: tuple[Property, ...]
+    get: Get | None = None
+    query: Query | None = None
+
+    def __post_init__(self) -> None:
+        if self.get is None and self.query is None:
+            raise ValueError(f"{self.name}: no method is declared")
+        _distinct(f"property of {self.name}", ["id", *(p.name for p in self.properties)])
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        """`load` reads every source, and a property needs every source that `load` reads.
+
+        The second can not be known where `dynamic` makes properties.
+        """
+        wanted = frozenset[str]().union(*(p.sources for p in self.properties))
+        read = self.get.sources if self.get is not None else frozenset[str]()
+        if unread := wanted - read:
+            raise ValueError(f"{self.name}: sources that /get does not read: {sorted(unread)}")
+        dynamic = self.get is not None and self.get.dynamic is not None
+        if not dynamic and (unwanted := read - wanted):
+            raise ValueError(f"{self.name}: sources that no property needs: {sorted(unwanted)}")
+
+
+def _distinct(what: str, names: Iterable[str]) -> None:
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(f"declared twice, {what}: {twice}")
+
+
+# --- What a standard method asks of a type, and what it gets -----------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GetRequest:
+    """A checked /get.
+
+    `ids` are distinct and in the client's order; None stands for all. `properties` are distinct
+    and begin with "id". `arguments` are the type's own, complete with their defaults.
+    """
+
+    ids: tuple[str, ...] | None
+    properties: tuple[str, ...]
+    sources: frozenset[str]
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GetResult:
+    """The objects found, each with exactly the wanted properties, by id.
+
+    `state` covers all data of the type in the account. The order of `records` is the order of
+    the answer when all ids were asked for.
+    """
+
+    state: str
+    records: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterOperator:
+    """RFC 8620 §5.5: `operator` is "AND", "OR" or "NOT" (none of the conditions match)."""
+
+    operator: str
+    conditions: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterCondition:
+    """RFC 8620 §5.5: matches what matches every one of `values` (condition name to value)."""
+
+    values: dict[str, Any]
+
+
+Filter = FilterOperator | FilterCondition
+
+
+@dataclass(frozen=True, slots=True)
+class Comparator:
+    """RFC 8620 §5.5: one step of a sort; `extra` has the members named by `Sort.needs`."""
+
+    property: str
+    is_ascending: bool
+    collation: str
+    extra: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRequest:
+    """A checked /query. `arguments` are the type's own, complete with their defaults."""
+
+    filter: Filter | None
+    sort: tuple[Comparator, ...]
+    arguments: dict[str, Any]
+
+
+class Results(Protocol):
+    """The ordered ids that match a query, as of one moment.
+
+    Each method may cost something, so each is only asked when its answer is needed.
+    """
+
+    @property
+    def query_state(self) -> str:
+        """Differs whenever the ids or their order do."""
+        ...
+
+    @property
+    def can_calculate_changes(self) -> bool:
+        """Whether /queryChanges can work for this filter and sort."""
+        ...
+
+    async def total(self) -> int:
+        """How many ids match."""
+        ...
+
+    async def slice(self, start: int, stop: int | None) -> list[str]:
+        """The ids from `start` up to, not including, `stop`; empty beyond the end."""
+        ...
+
+    async def index(self, id: str) -> int | None:
+        """The position of an id, or None if it does not match."""
+        ...
