@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.checklist.citations import summary
 from tests.servers.dovecot import Dovecot, User
 from tests.servers.dovecot_config import Options
 from tests.servers.redis import Redis
@@ -61,3 +62,8 @@ def pytest_runtest_makereport(
             if isinstance(value, Dovecot | Redis):
                 report.sections.append((f"log of {name}", value.log()))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how far the checklist is covered."""
+    terminalreporter.write_line(summary())

@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# What tests/run and deploy/demo share: Debian packages and the virtual environment.
+# Meant to be sourced; both functions do nothing when there is nothing to do.
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "This needs root or sudo: $*" >&2
+        return 1
+    fi
+}
+
+# ensure_packages PACKAGE...: install what is missing, without starting any service.
+ensure_packages() {
+    local missing=() package
+    for package in "$@"; do
+        if ! dpkg-query --show --showformat='${Status}\n' "$package" 2>/dev/null |
+            grep -q 'ok installed$'; then
+            missing+=("$package")
+        fi
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if ! command -v apt-get >/dev/null; then
+        echo "Please install: ${missing[*]} (this script knows Debian and Ubuntu only)" >&2
+        return 1
+    fi
+    echo "Installing ${missing[*]}"
+    (
+        # A policy that says 101 keeps a package's services from being started.
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e $policy ]; then
+            trap 'as_root rm -f $policy' EXIT
+            printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+            as_root chmod 755 $policy
+        fi
+        quiet_apt update
+        quiet_apt install --yes --no-install-recommends "${missing[@]}"
+    )
+}
+
+quiet_apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" </dev/null >/dev/null
+}
+
+# ensure_venv LOCK...: make .venv in the current folder hold what the lock files name, and the
+# gateway itself from this tree. Done again only when one of the files has changed.
+ensure_venv() {
+    local stamp=.venv/installed wanted
+    wanted=$(cat "$@" pyproject.toml | sha256sum)
+    if [ "$(cat $stamp 2>/dev/null)" = "$wanted" ]; then
+        return 0
+    fi
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+        echo "Python 3.11 or later is needed, this is $(python3 --version)" >&2
+        return 1
+    }
+    echo "Installing Python packages into .venv"
+    .venv/bin/python -c '' 2>/dev/null || python3 -m venv --clear .venv
+    local pip=(.venv/bin/python -m pip --quiet --disable-pip-version-check)
+    "${pip[@]}" install --require-hashes "${@/#/--requirement=}"
+    "${pip[@]}" install --no-deps --no-build-isolation --editable .
+    echo "$wanted" >$stamp
+}
