@@ -263,6 +263,7 @@ class GetRequest:
 class GetResult:
     """The objects found, each with exactly the wanted properties, by id.
 
+    They are what the client gets, so of JSON values only (arrays as lists).
     `state` covers all data of the type in the account. The order of `records` is the order of
     the answer when all ids were asked for.
     """

@@ -17,7 +17,8 @@ async def get(
 ) -> dict[str, Any]:
     """The response arguments of a /get of `data_type`.
 
-    Raises MethodError unknownMethod, invalidArguments, requestTooLarge, and what the type's `load` raises.
+    Raises MethodError unknownMethod, invalidArguments, requestTooLarge, and what the type's
+    `load` raises.
     """
     declared = data_type.get
     if declared is None:

@@ -1,0 +1,16 @@
+"""RFC 8620 §4: Core/echo."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.jmap.registry import CallContext, Method
+from gateway.jmap.spec import CORE
+
+
+async def echo(_call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments themselves."""
+    return arguments
+
+
+ECHO: Final = Method("Core/echo", CORE, echo)

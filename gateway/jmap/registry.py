@@ -1,0 +1,130 @@
+"""RFC 8620 §3.3, §3.6.2: which methods there are, and which of them a request may use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.jmap.errors import MethodError, invalid_arguments
+from gateway.jmap.limits import Limits
+from gateway.jmap.methods.get import get
+from gateway.jmap.methods.query import query
+from gateway.jmap.spec import CORE, DataType
+
+# RFC 8620 §1.8 wants each capability named in `using`. Mail clients in use send mail through the
+# mail capability alone, so that one opens the family they work with.
+_OPENS: Final[Mapping[str, frozenset[str]]] = {
+    "urn:ietf:params:jmap:mail": frozenset(
+        {
+            "urn:ietf:params:jmap:submission",
+            "urn:ietf:params:jmap:vacationresponse",
+            "urn:ietf:params:jmap:quota",
+            "urn:ietf:params:jmap:blob",
+        }
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRef:
+    """An account that the user may use; `account` is what the types' own functions get.
+
+    `capabilities` are those of the account (RFC 8620 §2, accountCapabilities).
+    """
+
+    account: Any
+    capabilities: frozenset[str]
+    is_read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What a method call knows beyond its arguments.
+
+    `created_ids` maps the creation ids of this request to ids (RFC 8620 §3.3); methods add to it.
+    """
+
+    accounts: Mapping[str, AccountRef]
+    limits: Limits
+    created_ids: dict[str, str]
+
+    def account(self, arguments: Mapping[str, Any], capability: str) -> AccountRef:
+        """The account that the argument `accountId` names.
+
+        Raises MethodError invalidArguments, accountNotFound or accountNotSupportedByMethod.
+        """
+        account_id = arguments.get("accountId")
+        if not isinstance(account_id, str):
+            raise invalid_arguments('The argument "accountId" must be given, of type Id.')
+        reference = self.accounts.get(account_id)
+        if reference is None:
+            raise MethodError("accountNotFound")
+        if capability not in reference.capabilities:
+            raise MethodError("accountNotSupportedByMethod")
+        return reference
+
+
+Run = Callable[[CallContext, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method that is available to requests which use `capability`.
+
+    `run` returns the arguments of the response and raises MethodError.
+    """
+
+    name: str
+    capability: str
+    run: Run
+
+
+class Registry:
+    """All methods of the server: those derived from `types`, and `methods` besides.
+
+    `capabilities` are the URIs that a request may name in `using`. Raises ValueError if two
+    methods have the same name.
+    """
+
+    def __init__(self, types: Iterable[DataType], methods: Iterable[Method] = ()) -> None:
+        self._methods: dict[str, Method] = {}
+        for method in (*(m for t in types for m in _derived(t)), *methods):
+            if method.name in self._methods:
+                raise ValueError(f"the method {method.name} is declared twice")
+            self._methods[method.name] = method
+        self.capabilities = frozenset({CORE, *(m.capability for m in self._methods.values())})
+
+    def opened(self, using: frozenset[str]) -> frozenset[str]:
+        """The capabilities whose methods a request with this `using` may call.
+
+        Core comes with any other; an empty `using` opens nothing.
+        """
+        opened = using.union(*(_OPENS.get(uri, frozenset()) for uri in using))
+        return opened | {CORE} if opened else opened
+
+    def method(self, name: str, opened: frozenset[str]) -> Run:
+        """The method of that name; MethodError unknownMethod if there or opened is none."""
+        method = self._methods.get(name)
+        if method is None or method.capability not in opened:
+            raise MethodError("unknownMethod")
+        return method.run
+
+
+def _derived(data_type: DataType) -> Iterable[Method]:
+    """The standard methods (RFC 8620 §5) that `data_type` declares."""
+    if data_type.get is not None:
+        yield _standard(data_type, "get", get)
+    if data_type.query is not None:
+        yield _standard(data_type, "query", query)
+
+
+Standard = Callable[[DataType, Any, dict[str, Any], Limits], Awaitable[dict[str, Any]]]
+
+
+def _standard(data_type: DataType, verb: str, method: Standard) -> Method:
+    async def run(call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+        reference = call.account(arguments, data_type.capability)
+        return await method(data_type, reference.account, arguments, call.limits)
+
+    return Method(f"{data_type.name}/{verb}", data_type.capability, run)
