@@ -1,0 +1,1 @@
+"""A small mailbox that looks like somebody's: threads, HTML, attachments, several scripts."""
