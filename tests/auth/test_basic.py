@@ -1,0 +1,292 @@
+"""RFC 7617: HTTP Basic authentication; the mail server decides, the gateway remembers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from gateway.auth import basic
+from gateway.auth.basic import Basic, parse
+from gateway.auth.errors import NotAuthenticated, TooManyAttempts
+from gateway.auth.limiter import FailureLimiter
+from gateway.imap.errors import ConnectionLost
+from tests.auth.fakes import Account, Clock, FakeAccounts
+
+USER, PASSWORD, ADDRESS = "ann@example.test", "correct horse", "192.0.2.7"
+
+
+def header(name: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+@pytest.fixture
+def accounts() -> FakeAccounts:
+    return FakeAccounts({USER: PASSWORD})
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def basic_auth(accounts: FakeAccounts, clock: Clock) -> Basic[Account]:
+    return make(accounts, clock)
+
+
+def make(accounts: FakeAccounts, clock: Clock, per_minute: int = 100) -> Basic[Account]:
+    limiter = FailureLimiter(per_minute=per_minute, per_day=1000)
+    return Basic(accounts, limiter, cache_seconds=300, clock=clock)
+
+
+# --- The header ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "credentials"),
+    [
+        (header("ann@example.test", "pw"), ("ann@example.test", "pw")),
+        (header("ann", "p:w:"), ("ann", "p:w:")),
+        (header("änn", "pÄßwört€"), ("änn", "pÄßwört€")),
+        ("bAsIc  " + header("ann", "pw")[6:], ("ann", "pw")),
+        (header("  Ann@Example.TEST ", " pw "), ("Ann@example.test", " pw ")),
+    ],
+)
+def test_header_is_read(value: str, credentials: tuple[str, str]) -> None:
+    """RFC 7617 §2: the first colon divides, the charset is UTF-8; the name is canonical."""
+    assert parse(value) == credentials
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "Basic",
+        "Basic ",
+        "Bearer abcdef",
+        "Basic !!!!",
+        "Basic YW5uOnB",  # cut
+        "Basic " + base64.b64encode(b"ann").decode(),
+        "Basic " + base64.b64encode(b"\xff\xfe:pw").decode(),
+        "Basic é",
+        header("", "pw"),
+        header("ann", ""),
+        header("ann\r\nA1 LOGOUT", "pw"),
+        header("ann", "pw\x00"),
+        header("ann\x7f", "pw"),
+    ],
+)
+async def test_what_no_user_can_have_is_refused_without_asking(
+    basic_auth: Basic[Account], accounts: FakeAccounts, value: str | None
+) -> None:
+    """RFC 7617 §2: control characters are forbidden in both parts."""
+    with pytest.raises(NotAuthenticated):
+        await basic_auth.authenticate(value, ADDRESS)
+    assert accounts.calls == []
+
+
+# --- The mail server decides ---------------------------------------------------------------------
+
+
+async def test_accepted_credentials_are_remembered(
+    basic_auth: Basic[Account], accounts: FakeAccounts, clock: Clock
+) -> None:
+    first = await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
+    clock.now += 299
+    assert await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS) is first
+    assert accounts.calls == [(USER, ADDRESS)]
+
+
+async def test_access_ends_with_the_remembered_login_after_a_password_change(
+    basic_auth: Basic[Account], accounts: FakeAccounts, clock: Clock
+) -> None:
+    await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
+    accounts.passwords[USER] = "new"
+    clock.now += 300
+    with pytest.raises(NotAuthenticated):
+        await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
+
+
+async def test_forgotten_user_is_asked_about_again(
+    basic_auth: Basic[Account], accounts: FakeAccounts
+) -> None:
+    accounts.passwords["bob"] = "pw"
+    for credentials in (header(USER, PASSWORD), header("bob", "pw")):
+        await basic_auth.authenticate(credentials, ADDRESS)
+    accounts.passwords[USER] = "new"
+    basic_auth.forget(USER)
+    with pytest.raises(NotAuthenticated):
+        await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
+    await basic_auth.authenticate(header("bob", "pw"), ADDRESS)
+    assert [name for name, _ in accounts.calls] == [USER, "bob", USER]
+
+
+async def test_account_that_left_the_memory_logs_in_again(
+    basic_auth: Basic[Account], accounts: FakeAccounts
+) -> None:
+    await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
+    accounts.active.clear()
+    await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
+    assert len(accounts.calls) == 2
+
+
+async def test_refusal_is_remembered_for_seconds_only(
+    basic_auth: Basic[Account], accounts: FakeAccounts, clock: Clock
+) -> None:
+    for _ in range(3):
+        with pytest.raises(NotAuthenticated):
+            await basic_auth.authenticate(header(USER, "wrong"), ADDRESS)
+    assert len(accounts.calls) == 1
+    accounts.passwords[USER] = "wrong"
+    clock.now += 10
+    await basic_auth.authenticate(header(USER, "wrong"), ADDRESS)
+
+
+async def test_each_password_has_its_own_verdict(
+    basic_auth: Basic[Account], accounts: FakeAccounts
+) -> None:
+    """The key covers the lengths: moving a character from name to password is another login."""
+    accounts.passwords = {"ab": "c"}
+    await basic_auth.authenticate(header("ab", "c"), ADDRESS)
+    for name, password in (("a", "bc"), ("ab", "cc"), ("abc", "c")):
+        with pytest.raises(NotAuthenticated):
+            await basic_auth.authenticate(header(name, password), ADDRESS)
+
+
+async def test_simultaneous_logins_with_the_same_credentials_ask_once(
+    basic_auth: Basic[Account], accounts: FakeAccounts
+) -> None:
+    accounts.gate = asyncio.Event()
+    logins = [
+        asyncio.create_task(basic_auth.authenticate(header(USER, PASSWORD), ADDRESS))
+        for _ in range(50)
+    ]
+    await asyncio.sleep(0)
+    accounts.gate.set()
+    assert len({id(account) for account in await asyncio.gather(*logins)}) == 1
+    assert len(accounts.calls) == 1
+
+
+async def test_client_that_goes_away_leaves_the_login_to_the_others(
+    basic_auth: Basic[Account], accounts: FakeAccounts
+) -> None:
+    accounts.gate = asyncio.Event()
+    first, second = (
+        asyncio.create_task(basic_auth.authenticate(header(USER, PASSWORD), ADDRESS))
+        for _ in range(2)
+    )
+    while not accounts.calls:
+        await asyncio.sleep(0)
+    first.cancel()
+    accounts.gate.set()
+    assert (await second).username == USER
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_server_that_is_down_says_nothing_about_the_password(
+    basic_auth: Basic[Account], accounts: FakeAccounts
+) -> None:
+    accounts.broken = ConnectionLost("gone")
+    with pytest.raises(ConnectionLost):
+        await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
+    accounts.broken = None
+    await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
+
+
+async def test_memory_is_bounded(
+    basic_auth: Basic[Account], accounts: FakeAccounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(basic, "_CAPACITY", 2)
+    accounts.passwords = dict.fromkeys("abc", "pw")
+    for name in "abac":  # b is the one that was not used for longest
+        await basic_auth.authenticate(header(name, "pw"), ADDRESS)
+    for name in "ab":
+        await basic_auth.authenticate(header(name, "pw"), ADDRESS)
+    assert [name for name, _ in accounts.calls] == ["a", "b", "c", "b"]
+
+
+# --- The limiter, seen through Basic -------------------------------------------------------------
+
+
+async def test_known_good_login_is_never_limited(accounts: FakeAccounts, clock: Clock) -> None:
+    auth = make(accounts, clock, per_minute=3)
+    await auth.authenticate(header(USER, PASSWORD), ADDRESS)
+    for guess in range(3):
+        with pytest.raises(NotAuthenticated):
+            await auth.authenticate(header(USER, f"guess {guess}"), ADDRESS)
+    with pytest.raises(TooManyAttempts):
+        await auth.authenticate(header(USER, "guess 4"), ADDRESS)
+    await auth.authenticate(header(USER, PASSWORD), ADDRESS)
+    assert len(accounts.calls) == 4
+
+
+async def test_repeating_one_wrong_password_is_one_guess(
+    accounts: FakeAccounts, clock: Clock
+) -> None:
+    """A forgotten client with an old password must not lock the user out."""
+    auth = make(accounts, clock, per_minute=3)
+    for _ in range(10):
+        with pytest.raises(NotAuthenticated):
+            await auth.authenticate(header(USER, "old"), ADDRESS)
+        clock.now += 11
+    await auth.authenticate(header(USER, PASSWORD), ADDRESS)
+
+
+async def test_unavailable_server_and_good_logins_use_up_nothing(
+    accounts: FakeAccounts, clock: Clock
+) -> None:
+    auth = make(accounts, clock, per_minute=2)
+    accounts.broken = ConnectionLost("gone")
+    for _ in range(5):
+        with pytest.raises(ConnectionLost):
+            await auth.authenticate(header(USER, PASSWORD), ADDRESS)
+    accounts.broken = None
+    for _ in range(5):
+        await auth.authenticate(header(USER, PASSWORD), ADDRESS)
+        auth.forget(USER)
+
+
+# --- No password is kept -------------------------------------------------------------------------
+
+
+def reachable(root: object) -> Iterator[Any]:
+    """Everything that can be reached from the object, modules and types aside."""
+    seen: set[int] = set()
+    stack = [root]
+    while stack:
+        item = stack.pop()
+        if id(item) in seen or isinstance(item, type | type(gc)):
+            continue
+        seen.add(id(item))
+        yield item
+        stack.extend(gc.get_referents(item))
+
+
+def holds(root: object, secret: str) -> bool:
+    forms = (secret, secret.encode(), base64.b64encode(secret.encode()).decode())
+    return any(
+        (isinstance(item, str) and (forms[0] in item or forms[2] in item))
+        or (isinstance(item, bytes | bytearray) and forms[1] in item)
+        for item in reachable(root)
+    )
+
+
+async def test_no_password_is_kept(basic_auth: Basic[Account], accounts: FakeAccounts) -> None:
+    """Neither of accepted nor of refused logins, once they are over (threat R12)."""
+    secrets = [f"{number}-canary" for number in range(20)]
+    accounts.passwords = {f"user{number}": secrets[number] for number in range(10)}
+    for number, secret in enumerate(secrets):
+        with suppress(NotAuthenticated):
+            await basic_auth.authenticate(header(f"user{number}", secret), ADDRESS)
+    assert len(accounts.active) == 10
+    assert holds(basic_auth, secrets[0]), "the search does not find what the mail server knows"
+    accounts.passwords = {}
+    assert not any(holds(basic_auth, secret) for secret in secrets)
