@@ -1,0 +1,50 @@
+"""Design §2: the configuration: one TOML file, environment variables and flags.
+
+`keys.py` declares every key; loading, `config sample` and `config show` are derived from it.
+"""
+
+from __future__ import annotations
+
+from gateway.config.keys import (
+    AuthConfig,
+    CacheConfig,
+    Config,
+    ImapConfig,
+    LogConfig,
+    ServerConfig,
+    StoreConfig,
+)
+from gateway.config.load import ConfigError, load
+from gateway.config.render import sample, show
+from gateway.config.values import (
+    Address,
+    ImapUrl,
+    Network,
+    Origin,
+    Secret,
+    SecretKey,
+    StoreUrl,
+    is_loopback,
+)
+
+__all__ = [
+    "Address",
+    "AuthConfig",
+    "CacheConfig",
+    "Config",
+    "ConfigError",
+    "ImapConfig",
+    "ImapUrl",
+    "LogConfig",
+    "Network",
+    "Origin",
+    "Secret",
+    "SecretKey",
+    "ServerConfig",
+    "StoreConfig",
+    "StoreUrl",
+    "is_loopback",
+    "load",
+    "sample",
+    "show",
+]

@@ -1,0 +1,195 @@
+"""Design §2: every key of the configuration, declared here and nowhere else.
+
+Sections raise ValueError when their keys contradict each other.
+"""
+
+# ruff: noqa: RUF009 -- key() is dataclasses.field() with a description
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gateway.config.kinds import (
+    BOOLEAN,
+    Kind,
+    choice,
+    integer,
+    key,
+    list_of,
+    optional,
+    seconds,
+    text,
+)
+from gateway.config.values import (
+    Address,
+    ImapUrl,
+    Network,
+    Origin,
+    PublicUrl,
+    SecretKey,
+    StoreUrl,
+    is_loopback,
+)
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["json", "console"]
+
+_LEVEL: Kind[Level] = choice("debug", "info", "warning", "error")
+_FORMAT: Kind[Format] = choice("json", "console")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """The HTTP service."""
+
+    listen: Address = key(
+        text(Address.parse),
+        "Address and port of the JMAP service.",
+        Address("127.0.0.1", 8080),
+        flag="--listen",
+    )
+    admin_listen: Address = key(
+        text(Address.parse),
+        "Address and port of /healthz and /metrics, which are not for the public.",
+        Address("127.0.0.1", 8081),
+    )
+    public_url: PublicUrl | None = key(
+        optional(text(PublicUrl.parse)),
+        "The URL under which clients reach the service. Left out, the Host of each request says.",
+        None,
+        flag="--public-url",
+        example="https://jmap.example.org",
+    )
+    cors_origins: tuple[Origin, ...] = key(
+        list_of(Origin.parse),
+        'Other web origins whose pages may use the service, such as "https://mail.example.org"; '
+        '"*" is all of them.',
+        (),
+    )
+    trusted_proxies: tuple[Network, ...] = key(
+        list_of(Network.parse),
+        'Networks, such as "10.0.0.0/8", of the proxies whose X-Forwarded-For is believed.',
+        (),
+    )
+    data_dir: Path = key(
+        text(Path),
+        "The directory of what the gateway keeps on this machine. Left out, it is "
+        "$STATE_DIRECTORY, else $XDG_STATE_HOME/jmap-gateway, else ~/.local/state/jmap-gateway.",
+        example="/var/lib/jmap-gateway",
+        derived=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.listen == self.admin_listen and self.listen.port != 0:
+            raise ValueError(f"server.admin_listen: {self.admin_listen} is server.listen already")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImapConfig:
+    """The mail server, and how much of it one user may take."""
+
+    url: ImapUrl = key(
+        text(ImapUrl.parse),
+        "imaps://HOST[:PORT], imap+starttls://HOST[:PORT], or imap://HOST[:PORT] (plain text).",
+        flag="--imap",
+        example="imaps://imap.example.org",
+    )
+    allow_insecure: bool = key(
+        BOOLEAN,
+        "Allow imap:// to another machine: passwords and mail cross the network unprotected.",
+        False,
+    )
+    ca_file: Path | None = key(
+        optional(text(Path)),
+        "Certificate authorities (PEM) to trust instead of the system's.",
+        None,
+        example="/etc/ssl/certs/mail-ca.pem",
+    )
+    connections_per_account: int = key(
+        integer(1, 3), "The most connections one active user takes.", 2
+    )
+    connect_timeout: float = key(
+        seconds(300), "Seconds for connecting, TLS and login together.", 10.0
+    )
+    command_timeout: float = key(seconds(3600), "Seconds for one command.", 30.0)
+    idle_seconds: float = key(
+        seconds(1740), "Seconds after which an unused connection is closed.", 60.0
+    )
+
+    def __post_init__(self) -> None:
+        if self.url.security == "plain" and not (self.allow_insecure or is_loopback(self.url.host)):
+            raise ValueError(
+                f"imap.url: {self.url} would send passwords in plain text to another machine; "
+                "use imaps:// or imap+starttls://, or set imap.allow_insecure"
+            )
+        if self.ca_file is not None and not self.ca_file.is_file():
+            raise ValueError(f"imap.ca_file: {self.ca_file} is not a file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """What the gateway remembers of the mailboxes; when lost, it is built again from IMAP."""
+
+    url: StoreUrl | None = key(
+        optional(text(StoreUrl.parse, secret=True)),
+        "sqlite:///PATH/FILE.db, redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// (Redis over "
+        "TLS), or memory://. Left out, it is store.db in the data directory.",
+        None,
+        flag="--store",
+        example="redis://127.0.0.1:6379/0",
+    )
+    secret: SecretKey | None = key(
+        optional(text(SecretKey.parse, secret=True)),
+        "Key material that names and seals what is stored: 32 characters or more, the same on all "
+        "nodes that share a store. Left out, it is made once and kept in the data directory.",
+        None,
+        example="(openssl rand -hex 32)",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthConfig:
+    """Logins. It is the mail server that knows the passwords."""
+
+    cache_seconds: int = key(
+        integer(0, 300),
+        "Seconds for which a password that the mail server accepted is not checked again.",
+        300,
+    )
+    failures_per_minute: int = key(
+        integer(1), "Wrong passwords a minute from one address before further ones are refused.", 10
+    )
+    failures_per_day: int = key(
+        integer(1), "Wrong passwords a day from one address before further ones are refused.", 50
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheConfig:
+    """The memory of this process."""
+
+    memory_bytes: int = key(
+        integer(1024 * 1024), "Octets of account indexes kept in memory.", 256 * 1024 * 1024
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """The log, on standard error."""
+
+    level: Level = key(_LEVEL, "The least that is logged: debug, info, warning or error.", "info")
+    format: Format = key(_FORMAT, "json (a line for each event) or console.", "json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything the operator decides."""
+
+    server: ServerConfig
+    imap: ImapConfig
+    store: StoreConfig
+    auth: AuthConfig
+    cache: CacheConfig
+    log: LogConfig
