@@ -149,7 +149,7 @@ LANGUAGES = [
         age=ago(days=15),
         sender=GEORG,
         subject="Grüße von der Küste – und eine Frage",
-        text="Liebe Alice,\n\nder Sturm hat uns verschont. Weißt du, wer die Linse geschliffen hat?\n"
+        text="Liebe Alice,\n\nder Sturm hat uns verschont. Wer hat\neure Linse geschliffen?\n"
         "\nSchöne Grüße\nJörg\n",
         charset="iso-8859-15",
         flags=ANSWERED,
@@ -169,7 +169,7 @@ LANGUAGES = [
         sender=HELENE,
         cc=GEORG,
         subject="La facture de 1897 « Barbier & Cie »",
-        text="Chère Alice,\n\nvoici la facture de l'optique. Elle a coûté 14 000 francs à l'époque…\n"
+        text="Chère Alice,\n\nvoici la facture de l'optique : 14 000 francs à l'époque…\n"
         "\nBien à toi,\nHélène\n",
         attachments=(
             Attachment("Facture n° 12 – été 1897.pdf", "application/pdf", pdf("Facture 1897")),

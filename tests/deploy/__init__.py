@@ -1,0 +1,1 @@
+"""The demonstration and what else is deployed with the gateway."""
