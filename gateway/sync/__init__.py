@@ -1,0 +1,1 @@
+"""IMAP to JMAP: identity, the account index, synchronisation and freshness."""

@@ -1,0 +1,114 @@
+"""RFC 8620 §1.2, RFC 8621 §§2-4, RFC 8474: ids that come out the same without any store.
+
+Every id is a function of what the IMAP server says, so that a lost cache costs a
+resynchronisation and never an id. Ids start with a letter (RFC 8620 §1.2 advises against a
+leading digit or dash); where the server's own identifier has characters outside the Id
+alphabet it is hashed.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from hashlib import blake2b
+
+EMAIL_DIGEST_OCTETS = 12
+THREAD_DIGEST_OCTETS = 8
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_PART_BLOB = re.compile(r"p(\d+(?:_\d+)*)-([A-Za-z0-9_-]+)")
+
+
+def is_id(value: str) -> bool:
+    """True when value obeys the Id syntax of RFC 8620 §1.2."""
+    return _ID.fullmatch(value) is not None
+
+
+def _text(prefix: str, octets: bytes) -> str:
+    return prefix + urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+
+
+def _digest(domain: bytes, size: int, *parts: bytes) -> bytes:
+    """Hash length-prefixed parts, so that no two lists of parts give the same input."""
+    state = blake2b(digest_size=size, person=domain)
+    for part in parts:
+        state.update(len(part).to_bytes(4, "big"))
+        state.update(part)
+    return state.digest()
+
+
+def account_id(backend: str, username: str) -> str:
+    """Account id of a canonical user name on one IMAP server ("host:port")."""
+    return _text("a", _digest(b"account", 12, backend.encode(), username.encode()))
+
+
+def mailbox_id(given: str | None, name: str, uidvalidity: int) -> str:
+    """Mailbox id: the server's own (RFC 8474 MAILBOXID, Dovecot's GUID), else derived."""
+    if given is not None and is_id(given):
+        return given if given[0].isalpha() else "B" + given
+    source = given.encode() if given else b"%d\0%s" % (uidvalidity, name.encode())
+    return _text("B", _digest(b"mailbox", 12, source))
+
+
+def email_digest(identity: bytes) -> bytes:
+    """96 bits over the server's identifier of a message (X-GUID, X-GM-MSGID, fingerprint)."""
+    return blake2b(identity, digest_size=EMAIL_DIGEST_OCTETS, person=b"email").digest()
+
+
+def email_id(digest: bytes) -> str:
+    """Email id of a digest made by email_digest()."""
+    return _text("E", digest)
+
+
+def email_digest_of(id_: str) -> bytes | None:
+    """Inverse of email_id(); None for anything it can not have made."""
+    if len(id_) != 17 or id_[0] != "E" or not is_id(id_):
+        return None
+    return urlsafe_b64decode(id_[1:])
+
+
+def thread_digest(root: bytes, base_subject: bytes) -> bytes:
+    """64 bits over the root Message-ID and the base subject (RFC 8621 §3)."""
+    return blake2b(root + b"\0" + base_subject, digest_size=THREAD_DIGEST_OCTETS).digest()
+
+
+def thread_id(key: int) -> str:
+    """Thread id of a 64-bit thread key."""
+    return _text("T", key.to_bytes(THREAD_DIGEST_OCTETS, "big"))
+
+
+def thread_key_of(id_: str) -> int | None:
+    """Inverse of thread_id(); None for anything it can not have made."""
+    if len(id_) != 12 or id_[0] != "T" or not is_id(id_):
+        return None
+    key = int.from_bytes(urlsafe_b64decode(id_[1:] + "="), "big")
+    return key if thread_id(key) == id_ else None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRef:
+    """What a blobId stands for: a whole message, or one part of it."""
+
+    email_id: str
+    part: str | None
+
+
+def message_blob_id(email_id_: str) -> str:
+    """Blob id of the whole message."""
+    return "m" + email_id_
+
+
+def part_blob_id(email_id_: str, part: str) -> str:
+    """Blob id of the IMAP section `part` ("1.2"), transfer-decoded."""
+    return f"p{part.replace('.', '_')}-{email_id_}"
+
+
+def parse_blob_id(blob_id: str) -> BlobRef | None:
+    """Inverse of message_blob_id() and part_blob_id(); None for anything else."""
+    if not is_id(blob_id):
+        return None
+    if blob_id[0] == "m" and len(blob_id) > 1:
+        return BlobRef(blob_id[1:], None)
+    match = _PART_BLOB.fullmatch(blob_id)
+    return BlobRef(match[2], match[1].replace("_", ".")) if match else None

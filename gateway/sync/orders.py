@@ -1,0 +1,114 @@
+"""RFC 8620 §5.5, RFC 8621 §4.4.2: orders of the Email table that are worth keeping.
+
+A Rank is the order of all rows by one header field. It is made once, in steps that let other
+work go on, and then kept up as messages arrive: headers do not change, so a new message only has
+to find its place. An order of all rows by several columns is kept until Emails come or go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any
+
+import numpy as np
+
+from gateway.sync.arrays import Mask, Rows
+
+_STEP = 512
+_REBUILD_SHARE = 64
+_KEPT_ORDERS = 8
+
+KeyOf = Callable[[int], Any]
+Load = Callable[[range], Awaitable[None]]
+
+
+class Rank:
+    """Rows by a key that never changes; `ranks[row]` is equal exactly for equal keys."""
+
+    def __init__(self, key_of: KeyOf) -> None:
+        self._key_of = key_of
+        self._order: Rows = np.zeros(0, np.int32)
+        self._distinct: Mask = np.zeros(0, np.bool_)
+        self.ranks: Rows = np.zeros(0, np.int32)
+        self._lock = asyncio.Lock()
+
+    async def extend(self, size: int, load: Load) -> None:
+        """Take in the rows up to size; `load` makes the strings of a range of rows readable."""
+        async with self._lock:
+            known = len(self._order)
+            if size == known:
+                return
+            if (size - known) * _REBUILD_SHARE > size:
+                await self._rebuild(size, load)
+            else:
+                for row in range(known, size):
+                    await self._insert(row, load)
+            ranks = np.empty(size, np.int32)
+            ranks[self._order] = np.cumsum(self._distinct, dtype=np.int32)
+            self.ranks = ranks
+
+    async def _rebuild(self, size: int, load: Load) -> None:
+        keys: list[Any] = []
+        for start in range(0, size, _STEP):
+            rows = range(start, min(start + _STEP, size))
+            await load(rows)
+            keys.extend(map(self._key_of, rows))
+            await asyncio.sleep(0)
+        order = await asyncio.to_thread(sorted, range(size), key=keys.__getitem__)
+        distinct = [True, *(keys[a] != keys[b] for a, b in zip(order, order[1:], strict=False))]
+        self._order = np.array(order, np.int32)
+        self._distinct = np.array(distinct, np.bool_)
+
+    async def _insert(self, row: int, load: Load) -> None:
+        await load(range(row, row + 1))
+        key = self._key_of(row)
+        low, high = 0, len(self._order)
+        while low < high:
+            middle = (low + high) // 2
+            other = int(self._order[middle])
+            await load(range(other, other + 1))
+            if self._key_of(other) < key:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(self._order):
+            other = int(self._order[low])
+            await load(range(other, other + 1))
+            self._distinct[low] = self._key_of(other) != key
+        self._order = np.insert(self._order, low, row)
+        self._distinct = np.insert(self._distinct, low, True)
+
+    @property
+    def nbytes(self) -> int:
+        """Octets held."""
+        return int(self._order.nbytes + self._distinct.nbytes + self.ranks.nbytes)
+
+
+class Orders:
+    """The ranks of one account, and its latest orders of all rows."""
+
+    def __init__(self) -> None:
+        self._ranks: dict[Hashable, Rank] = {}
+        self._orders: OrderedDict[Hashable, tuple[int, Rows]] = OrderedDict()
+
+    def rank(self, name: Hashable, key_of: KeyOf) -> Rank:
+        """The rank of that name, an empty one when it is new."""
+        return self._ranks.setdefault(name, Rank(key_of))
+
+    def order(self, name: Hashable, version: int, make: Callable[[], Rows]) -> Rows:
+        """The order of that name as of `version`, made when there is none."""
+        known = self._orders.get(name)
+        if known is None or known[0] != version:
+            known = self._orders[name] = (version, make())
+        self._orders.move_to_end(name)
+        if len(self._orders) > _KEPT_ORDERS:
+            self._orders.popitem(last=False)
+        return known[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Octets held."""
+        ranks = sum(rank.nbytes for rank in self._ranks.values())
+        return int(ranks + sum(order.nbytes for _, order in self._orders.values()))

@@ -1,0 +1,75 @@
+"""RFC 9051 §2.3.1: the messages of one mailbox, by UID, in columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gateway.sync.arrays import Bits, Keys, Mask, Rows, Uids
+from gateway.sync.keywords import DELETED, select, widen
+
+
+def _uids() -> Uids:
+    return np.zeros(0, np.uint32)
+
+
+@dataclass(slots=True)
+class MailboxColumns:
+    """The placements of one mailbox, ascending by UID, and how far they are known.
+
+    uidvalidity, uidnext, highestmodseq: the server's values that the columns agree with.
+    complete: every message of the mailbox has a row here.
+    """
+
+    number: int
+    uidvalidity: int = 0
+    uidnext: int = 0
+    highestmodseq: int | None = None
+    complete: bool = False
+    uids: Uids = field(default_factory=_uids)
+    rows: Rows = field(default_factory=lambda: np.zeros(0, np.int32))
+    bits: Bits = field(default_factory=lambda: np.zeros((0, 1), np.uint64))
+    modseqs: Keys = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+    def merge(self, uids: Uids, rows: Rows, bits: Bits, modseqs: Keys) -> None:
+        """Add messages that are not here yet, in any order."""
+        if not len(uids):
+            return
+        self.bits = widen(self.bits, bits.shape[1])
+        bits = widen(bits, self.bits.shape[1])
+        order = np.argsort(uids, kind="stable")
+        fresh = (uids[order], rows[order], bits[order], modseqs[order])
+        held = (self.uids, self.rows, self.bits, self.modseqs)
+        # Newest-first slices and new mail join at one end, where a plain copy will do.
+        if not len(self.uids) or fresh[0][0] > self.uids[-1]:
+            joined = [np.concatenate(pair) for pair in zip(held, fresh, strict=True)]
+        elif fresh[0][-1] < self.uids[0]:
+            joined = [np.concatenate(pair) for pair in zip(fresh, held, strict=True)]
+        else:
+            at = np.searchsorted(self.uids, fresh[0])
+            joined = [np.insert(h, at, f, axis=0) for h, f in zip(held, fresh, strict=True)]
+        self.uids, self.rows, self.bits, self.modseqs = joined
+
+    def positions(self, uids: Uids) -> Rows:
+        """Position of each UID, -1 where it is not here."""
+        if not len(self.uids):
+            return np.full(len(uids), -1, np.int32)
+        at = np.searchsorted(self.uids, uids)
+        at[at == len(self.uids)] = 0
+        return np.where(self.uids[at] == uids, at, -1).astype(np.int32)
+
+    def remove(self, gone: Mask) -> None:
+        """Drop the positions where gone is true."""
+        keep = ~gone
+        self.uids, self.rows = self.uids[keep], self.rows[keep]
+        self.bits, self.modseqs = self.bits[keep], self.modseqs[keep]
+
+    def shown(self) -> Mask:
+        r"""Which positions JMAP sees: those without \Deleted (RFC 8621 §4.1.1)."""
+        return ~select(self.bits, DELETED)
+
+    @property
+    def nbytes(self) -> int:
+        """Octets of the columns."""
+        return int(self.uids.nbytes + self.rows.nbytes + self.bits.nbytes + self.modseqs.nbytes)

@@ -1,0 +1,126 @@
+"""RFC 8621 §4.1.2-4.1.4: what never changes about an Email, as octets by row.
+
+The raw header fields of the list view, the raw BODYSTRUCTURE and the preview are kept as the
+server gave them, in chunks of consecutive rows. A chunk that is not in use is packed; neighbours
+in a mailbox share names, hosts and lists, so a chunk packs three times better than its messages.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+import msgpack
+
+CHUNK_ROWS = 128
+_LEVEL = 1
+_UNPACKED_CHUNKS = 24
+_OBJECT_OCTETS = 41
+
+Chunk = list[bytes | None]
+
+
+def pack(raw: bytes) -> bytes:
+    """The packed form of a chunk; slow enough for a thread, and it lets go of the GIL."""
+    return zlib.compress(raw, _LEVEL)
+
+
+def unpack(packed: bytes) -> Chunk | None:
+    """Inverse of pack(), None for octets that it can not have made."""
+    try:
+        chunk = msgpack.unpackb(zlib.decompress(packed))
+    except (zlib.error, ValueError, msgpack.exceptions.UnpackException):
+        return None
+    return chunk if isinstance(chunk, list) and len(chunk) == CHUNK_ROWS else None
+
+
+class StringColumn:
+    """One octet string or None for each row.
+
+    A chunk is open (a list), packed, both (open copies are dropped when others are used more),
+    or absent: then the store may have it. Only a chunk that is also packed may be dropped.
+    """
+
+    def __init__(self) -> None:
+        self._packed: dict[int, bytes] = {}
+        self._open: OrderedDict[int, Chunk] = OrderedDict()
+        self.unsaved: set[int] = set()
+
+    def get(self, row: int) -> bytes | None:
+        """The value of a row, None when there is none in memory."""
+        chunk = self._chunk(row // CHUNK_ROWS)
+        return chunk[row % CHUNK_ROWS] if chunk is not None else None
+
+    def put(self, rows: Iterable[int], values: Iterable[bytes]) -> None:
+        """Set the values of rows."""
+        current, chunk = -1, None
+        for row, value in zip(rows, values, strict=True):
+            number, at = divmod(row, CHUNK_ROWS)
+            if number != current or chunk is None:
+                current, chunk = number, self._chunk(number)
+                if chunk is None:
+                    chunk = self._open[number] = [None] * CHUNK_ROWS
+                self._packed.pop(number, None)
+                self.unsaved.add(number)
+            chunk[at] = value
+
+    def _chunk(self, number: int) -> Chunk | None:
+        chunk = self._open.get(number)
+        if chunk is not None:
+            self._open.move_to_end(number)
+            return chunk
+        packed = self._packed.get(number)
+        chunk = unpack(packed) if packed is not None else None
+        if chunk is not None:
+            self._open[number] = chunk
+            self._close_unused()
+        return chunk
+
+    def _close_unused(self) -> None:
+        for number in list(self._open):
+            if len(self._open) <= _UNPACKED_CHUNKS:
+                return
+            if number in self._packed:
+                del self._open[number]
+
+    @property
+    def unpacked(self) -> list[int]:
+        """Numbers of the chunks that are not packed yet."""
+        return [number for number in self._open if number not in self._packed]
+
+    def raw(self, number: int) -> bytes:
+        """What pack() takes for an open chunk."""
+        octets: bytes = msgpack.packb(self._open[number])
+        return octets
+
+    def set_packed(self, number: int, raw: bytes, packed: bytes) -> None:
+        """Keep the packed form of `raw`, unless the chunk has changed since."""
+        if number in self._open and self.raw(number) == raw:
+            self._packed[number] = packed
+            self._close_unused()
+
+    def packed(self, number: int) -> bytes | None:
+        """The packed form of a chunk, None when it has to be packed first."""
+        return self._packed.get(number)
+
+    def missing(self, rows: Sequence[int]) -> set[int]:
+        """Numbers of the chunks of these rows that are not in memory."""
+        wanted = {row // CHUNK_ROWS for row in rows}
+        return {n for n in wanted if n not in self._open and n not in self._packed}
+
+    def load(self, number: int, packed: bytes) -> None:
+        """Take in a packed chunk from the store; what does not unpack is not there."""
+        if number not in self._open and unpack(packed) is not None:
+            self._packed[number] = packed
+
+    @property
+    def nbytes(self) -> int:
+        """Octets held, open chunks with what Python adds to each string."""
+        loose = sum(
+            len(value) + _OBJECT_OCTETS
+            for chunk in self._open.values()
+            for value in chunk
+            if value is not None
+        )
+        return loose + sum(map(len, self._packed.values()))
