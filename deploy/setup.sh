@@ -41,9 +41,14 @@ ensure_packages() {
     )
 }
 
+# quiet_apt ARGUMENT...: apt-get that speaks only when it fails.
 quiet_apt() {
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get -qq -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" </dev/null >/dev/null
+    local output
+    output=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq \
+        -o DPkg::Lock::Timeout=120 "$@" </dev/null 2>&1) || {
+        echo "$output" >&2
+        return 1
+    }
 }
 
 # ensure_venv LOCK...: make .venv in the current folder hold what the lock files name, and the
