@@ -15,9 +15,9 @@ def decode(body: bytes, *, max_depth: int, max_values: int = DEFAULTS.max_json_v
     """The JSON value in `body`, at most `max_depth` arrays and objects deep.
 
     orjson refuses what is no JSON, a byte order mark, bad UTF-8 and lone surrogates; added here
-    are what it lets pass: duplicate member names (it keeps the last), numbers that a double does
-    not hold exactly, depth, and a number of values that would fill the memory. Noncharacters are
-    let through: Unicode allows their interchange, and mail contains them.
+    are what it lets pass: duplicate member names (it keeps the last), numbers beyond 2^53-1,
+    depth, and a number of values that would fill the memory (an empty array or object counts for
+    two). Noncharacters are let through: Unicode allows their interchange, and mail has them.
 
     Raises RequestError notJSON, or limit (maxSizeRequest) for more than `max_values` values.
     """

@@ -103,10 +103,8 @@ def _flattened(items: list[Any], tokens: list[str], start: int, budget: Budget) 
     for item in items:
         result = _evaluate(item, tokens, start, budget)
         if isinstance(result, list):
-            budget.spend(len(result))
             found.extend(result)
         else:
-            budget.spend(1)
             found.append(result)
     return found
 

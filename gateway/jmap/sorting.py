@@ -41,7 +41,7 @@ def _comparator(
     sort = sorts.get(name)
     if sort is None:
         raise _unsupported(f"Sorting by {quoted([name])} is not supported.")
-    if "collation" in value and collation not in collations:
+    if collation not in collations:
         raise _unsupported(f"The collation {quoted([collation])} is not supported.")
     return Comparator(name, is_ascending, collation, _extra(value, sort))
 

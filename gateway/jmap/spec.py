@@ -204,6 +204,8 @@ class Query:
             _distinct(f"member of a Comparator by {sort.name}", [*COMPARATOR_MEMBERS, *sort.needs])
         if unknown := set(self.collations) - set(COLLATIONS):
             raise ValueError(f"collations that are not advertised: {sorted(unknown)}")
+        if COLLATIONS[0] not in self.collations:
+            raise ValueError(f"the default collation is missing: {COLLATIONS[0]}")
 
 
 @dataclass(frozen=True, slots=True)

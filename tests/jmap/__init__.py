@@ -1,0 +1,1 @@
+"""RFC 8620: the tests of gateway.jmap."""
