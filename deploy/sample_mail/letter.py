@@ -69,7 +69,7 @@ def compose(letter: Letter, ancestors: list[str], now: datetime) -> bytes:
         message[name] = value
     message.set_content(letter.text, charset=letter.charset)
     if letter.html is not None:
-        _add_html(message, letter)
+        _add_html(message, letter.html, letter)
     for attachment in letter.attachments:
         if attachment.cid is None:
             maintype, subtype = attachment.type.split("/")
@@ -79,9 +79,8 @@ def compose(letter: Letter, ancestors: list[str], now: datetime) -> bytes:
     return message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def _add_html(message: EmailMessage, letter: Letter) -> None:
-    assert letter.html is not None
-    message.add_alternative(letter.html, subtype="html", charset=letter.charset)
+def _add_html(message: EmailMessage, html: str, letter: Letter) -> None:
+    message.add_alternative(html, subtype="html", charset=letter.charset)
     page = message.get_body(("html",))
     for image in letter.attachments:
         if image.cid is not None and isinstance(page, EmailMessage):

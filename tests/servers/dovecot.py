@@ -83,6 +83,7 @@ class Dovecot:
         Raises:
             ServerFailedError: it did not come up.
         """
+        _require_known_version()
         for attempt in range(1, START_ATTEMPTS + 1):
             config = self.directory / "dovecot.conf"
             config.write_text(render(self.options, self.directory, self.ports, self._certificates))
@@ -199,6 +200,14 @@ class Dovecot:
                 return client.recv(4) == b"* OK"
         except OSError:
             return False
+
+
+def _require_known_version() -> None:
+    """Raise ServerFailedError for a Dovecot that does not read the configuration of 2.3."""
+    command = [find_program("dovecot"), "--version"]
+    version = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    if not version.startswith("2.3."):
+        raise ServerFailedError("Dovecot 2.3 is needed", f"this is {version}")
 
 
 def quoted(text: str) -> str:
