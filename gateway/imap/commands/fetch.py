@@ -1,0 +1,216 @@
+"""RFC 9051 §6.4.5, §6.4.9: UID FETCH; RFC 7162 §3.1.4, §3.2.6: CHANGEDSINCE, VANISHED."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from gateway.imap.command import Command, Commander
+from gateway.imap.errors import CommandRefused, ProtocolError
+from gateway.imap.wire import encode, items
+from gateway.imap.wire.encode import Encoded, SequenceSet
+from gateway.imap.wire.items import Item
+from gateway.imap.wire.responses import Tagged, Untagged, number
+from gateway.imap.wire.sequences import Range, parse_ranges
+from gateway.imap.wire.tokens import Value
+
+_THREADS = frozenset({"THREADID", "X-GM-THRID"})
+
+
+@dataclass(slots=True)
+class FetchRow:
+    """What the server said of one message. An item it left out is None, and not in `present`.
+
+    `internaldate` is as sent, without its quotes; `identity` is the value of the one identity item
+    asked for; `bodystructure` is nested lists (see wire.tokens); `sections` has the octets of each
+    section under its `Item.name`.
+    """
+
+    uid: int
+    flags: tuple[str, ...] | None = None
+    modseq: int | None = None
+    internaldate: bytes | None = None
+    size: int | None = None
+    identity: bytes | None = None
+    thread: bytes | None = None
+    bodystructure: Value = None
+    preview: bytes | None = None
+    sections: dict[str, bytes | None] = field(default_factory=dict)
+    present: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Fetched:
+    """Rows by ascending UID, and the UIDs that are gone, as (first, last)."""
+
+    rows: list[FetchRow] = field(default_factory=list)
+    vanished: list[Range] = field(default_factory=list)
+
+
+class Fetch(Command[Fetched]):
+    """UID FETCH of a set. Parts of a row that come in several responses are merged by UID.
+
+    A refusal carries what had come as `partial`: Exchange says NO when one message of many is gone.
+    """
+
+    name: ClassVar[str] = "FETCH"
+
+    def __init__(
+        self,
+        uids: SequenceSet,
+        asked: Sequence[Item],
+        changed_since: int | None = None,
+        *,
+        vanished: bool = False,
+    ) -> None:
+        self._uids = uids
+        self._asked = tuple(asked)
+        self._changed_since = changed_since
+        self._wants_vanished = vanished
+        self._ranges = parse_ranges(uids)
+        self._names = {item.name for item in asked} - {"UID"}
+        self._rows: dict[int, FetchRow] = {}
+        self._vanished: list[Range] = []
+        self._parts: dict[int, list[tuple[Untagged, dict[str, Value]]]] = {}  # rows without UID
+
+    def encode(self) -> Encoded:
+        asked = {item.name: item for item in (items.UID, *self._asked)}
+        arguments = [
+            encode.atom("UID"),
+            encode.atom(self.name),
+            encode.sequence_set(self._uids),
+            encode.parenthesised(*(item.encoded for item in asked.values())),
+        ]
+        if self._changed_since is not None:
+            modifier = [encode.atom("CHANGEDSINCE"), encode.number(self._changed_since)]
+            if self._wants_vanished:
+                modifier.append(encode.atom("VANISHED"))
+            arguments.append(encode.parenthesised(*modifier))
+        return encode.join(*arguments)
+
+    def collect(self, response: Untagged) -> bool:
+        if response.name == "VANISHED":
+            return self._collect_vanished(response)
+        if response.name != "FETCH":
+            return False
+        found = row_values(response)
+        uid = found.get("UID")
+        if isinstance(uid, bytes) and uid.isdigit():
+            if not in_ranges(self._ranges, int(uid)) or not self._is_asked(found):
+                return False
+            row = self._rows.setdefault(int(uid), FetchRow(int(uid)))
+            for part in (*self._parts.pop(response.number or 0, ()), (response, found)):
+                row.present.update(part[1])
+                _fill(row, part[1])
+            return True
+        if response.number is None or not self._is_asked(found):
+            return False
+        self._parts.setdefault(response.number, []).append((response, found))
+        return True
+
+    def finish(self, tagged: Tagged) -> Fetched:
+        rows = [self._rows[uid] for uid in sorted(self._rows)]
+        fetched = Fetched(rows, self._vanished)
+        self.check(tagged, fetched)
+        return fetched
+
+    def unclaimed(self) -> Sequence[Untagged]:
+        return [response for parts in self._parts.values() for response, _ in parts]
+
+    def _is_asked(self, found: dict[str, Value]) -> bool:
+        """Whether a response has an item that was asked for: else it is news."""
+        return not self._names or not self._names.isdisjoint(found)
+
+    def _collect_vanished(self, response: Untagged) -> bool:
+        values = response.values
+        if not self._wants_vanished or len(values) != 2 or not isinstance(values[1], bytes):
+            return False
+        self._vanished += parse_ranges(values[1])
+        return True
+
+
+async def fetch(
+    conn: Commander,
+    uids: Iterable[int] | SequenceSet,
+    asked: Sequence[Item],
+    *,
+    changed_since: int | None = None,
+    vanished: bool = False,
+) -> Fetched:
+    """Items of messages of the selected mailbox, in one round trip.
+
+    `uids` are numbers, packed here, or a set like b"1:*". `vanished` needs QRESYNC enabled and
+    `changed_since`. Messages that do not exist have no row. Raises CommandRefused, whose `partial`
+    is a Fetched with what came.
+    """
+    sets = [uids] if isinstance(uids, bytes) else encode.pack_uids(uids, conn.max_set)
+    commands = [Fetch(packed, asked, changed_since, vanished=vanished) for packed in sets]
+    merged = Fetched()
+    refusal: CommandRefused | None = None
+    for result in await conn.run_all(*commands):
+        part = result.partial if isinstance(result, CommandRefused) else result
+        if isinstance(part, Fetched):
+            merged.rows += part.rows
+            merged.vanished += part.vanished
+        if isinstance(result, CommandRefused):
+            refusal = refusal or result
+    if refusal is not None:
+        refusal.partial = merged
+        raise refusal
+    return merged
+
+
+def row_values(response: Untagged) -> dict[str, Value]:
+    """The items of a FETCH response by name (see items.label)."""
+    values = response.values
+    if len(values) != 1 or not isinstance(values[0], list) or len(values[0]) % 2:
+        raise ProtocolError("a FETCH response is no list of items and values")
+    row = values[0]
+    return {
+        items.label(name): value
+        for name, value in zip(row[::2], row[1::2], strict=True)
+        if isinstance(name, bytes)
+    }
+
+
+def in_ranges(ranges: Sequence[Range], uid: int) -> bool:
+    """Whether ascending ranges contain a UID."""
+    index = bisect_right(ranges, (uid, encode.MAX_UID)) - 1
+    return index >= 0 and ranges[index][0] <= uid <= ranges[index][1]
+
+
+def _fill(row: FetchRow, found: dict[str, Value]) -> None:
+    for name, value in found.items():
+        if name == "FLAGS":
+            row.flags = _flags(value)
+        elif name == "MODSEQ":
+            row.modseq = number(_single(value))
+        elif name == "INTERNALDATE":
+            row.internaldate = _single(value)
+        elif name == "RFC822.SIZE":
+            row.size = number(value)
+        elif name in items.IDENTITIES:
+            row.identity = _single(value)
+        elif name in _THREADS:
+            row.thread = _single(value)
+        elif name == "BODYSTRUCTURE":
+            row.bodystructure = value
+        elif name == "PREVIEW":
+            row.preview = _single(value)
+        elif name.startswith(("BODY[", "BINARY[")):
+            row.sections[name] = _single(value)
+
+
+def _flags(value: Value) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(flag.decode("utf-8", "replace") for flag in value if isinstance(flag, bytes))
+
+
+def _single(value: Value) -> bytes | None:
+    """The value, or the one in a list of one: MODSEQ (5), EMAILID (M5)."""
+    while isinstance(value, list):
+        value = value[0] if len(value) == 1 else None
+    return value

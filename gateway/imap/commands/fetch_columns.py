@@ -1,0 +1,106 @@
+"""RFC 9051 §6.4.9: UID FETCH of whole mailboxes, as columns (see wire.fetchshape)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import ClassVar
+
+from gateway.imap.command import Command, Commander
+from gateway.imap.wire import encode, items
+from gateway.imap.wire.encode import Encoded, SequenceSet
+from gateway.imap.wire.fetchshape import Columns, Shape
+from gateway.imap.wire.items import Item
+from gateway.imap.wire.responses import Tagged, Untagged
+
+HEADER_OCTETS = 65_536
+"""Of each message's header fields at most: beyond it is an attack, not a header."""
+
+
+class FetchColumns(Command[Columns]):
+    """One slice. The shape is shared by all slices, so that it learns the server's order once.
+
+    When a server runs pipelined slices together, rows of a later one may come with an earlier one.
+    A refusal carries the Columns that had come as `partial`.
+    """
+
+    name: ClassVar[str] = "FETCH"
+    bulk: ClassVar[bool] = True
+
+    def __init__(self, uids: SequenceSet, asked: Sequence[Item], shape: Shape) -> None:
+        self._uids = uids
+        self._asked = asked
+        self._shape = shape
+        self._columns = Columns()
+        self._parts: dict[int, tuple[dict[str, bytes | None], list[Untagged]]] = {}
+        self._unclaimed: list[Untagged] = []
+
+    def encode(self) -> Encoded:
+        return encode.join(
+            encode.atom("UID"),
+            encode.atom(self.name),
+            encode.sequence_set(self._uids),
+            encode.parenthesised(*(item.encoded for item in self._asked)),
+        )
+
+    def take(self, chunk: bytes) -> bytes:
+        return self._shape.take(chunk, self._columns)
+
+    def collect(self, response: Untagged) -> bool:
+        if response.name != "FETCH" or response.number is None:
+            return False
+        row = self._shape.row(response)
+        if not row:
+            return False
+        known, parts = self._parts.pop(response.number, ({}, []))
+        row = known | row
+        if len(row) == len(self._asked):
+            self._columns.append(row)
+        else:  # the rest may follow in another response
+            self._parts[response.number] = (row, [*parts, response])
+        return True
+
+    def finish(self, tagged: Tagged) -> Columns:
+        seen = set(self._columns.uid) if self._parts else set()
+        for row, responses in self._parts.values():
+            uid = row.get("uid")
+            if uid is None or uid in seen:
+                self._unclaimed += responses
+            else:
+                self._columns.append(dict.fromkeys(self._shape.columns) | row)
+        self.check(tagged, self._columns)
+        return self._columns
+
+    def unclaimed(self) -> Sequence[Untagged]:
+        return self._unclaimed
+
+
+async def stream_columns(
+    conn: Commander, uid_sets: Iterable[SequenceSet], asked: Sequence[Item]
+) -> AsyncIterator[Columns]:
+    """The columns of each slice of the selected mailbox, while the server works on the next.
+
+    `asked` has UID, items with a column and at most one section, last. The rows of a slice come in
+    the server's order, and messages that do not exist have none. Raises CommandRefused, whose
+    `partial` is the Columns of its slice. Slices of some thousand messages keep memory and pauses
+    small.
+    """
+    shape = Shape(asked)
+    commands = (FetchColumns(packed, asked, shape) for packed in uid_sets)
+    async for columns in conn.stream(commands):
+        yield columns
+
+
+async def fetch_columns(
+    conn: Commander,
+    uid_sets: Iterable[SequenceSet],
+    asked: Sequence[Item],
+    on_columns: Callable[[Columns], None],
+) -> None:
+    """As stream_columns, calling `on_columns` with the columns of each slice."""
+    async for columns in stream_columns(conn, uid_sets, asked):
+        on_columns(columns)
+
+
+def header_fields(names: Sequence[str]) -> Item:
+    """Header fields as the bulk path asks for them, with a bound."""
+    return items.section("HEADER.FIELDS", fields=names, window=(0, HEADER_OCTETS))

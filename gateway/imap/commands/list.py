@@ -1,0 +1,176 @@
+"""RFC 9051 §6.3.9 LIST; RFC 5258 LIST-EXTENDED, RFC 5819 LIST-STATUS, RFC 6154 SPECIAL-USE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from gateway.imap.command import Command, Commander
+from gateway.imap.commands.status import (
+    NO_X_GUID,
+    Status,
+    StatusOf,
+    has_x_guid,
+    items_for,
+    mailbox_octets,
+    parse_status,
+)
+from gateway.imap.errors import CommandRefused, ProtocolError
+from gateway.imap.wire import encode, modutf7
+from gateway.imap.wire.encode import Encoded
+from gateway.imap.wire.responses import Tagged, Untagged
+
+_SUBSCRIBED = "\\subscribed"
+_NOSELECT = "\\noselect"
+_NO_RETURN = "LIST RETURN"
+"""A quirk: the server announces LIST-EXTENDED and refuses it, or answers nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One mailbox name.
+
+    `name` is decoded, `wire` is what to send; `delimiter` is None in a flat namespace;
+    `attributes` are lower case with their backslash; `status` is None where nothing can be
+    selected, or the server did not say.
+    """
+
+    name: str
+    wire: bytes
+    delimiter: str | None
+    attributes: frozenset[str]
+    status: Status | None = None
+
+    @property
+    def selectable(self) -> bool:
+        """Whether it can be EXAMINEd."""
+        return _NOSELECT not in self.attributes
+
+
+class List(Command[list[Listed]]):
+    """LIST "" "*", with RFC 5258 return options and STATUS items, or LSUB."""
+
+    def __init__(
+        self, returns: Sequence[str] = (), status: Sequence[str] = (), *, lsub: bool = False
+    ) -> None:
+        self.name = "LSUB" if lsub else "LIST"  # type: ignore[misc]
+        self._returns = returns
+        self._items = status
+        self._listed: dict[bytes, Listed] = {}
+        self._status: dict[bytes, Status] = {}
+
+    def encode(self) -> Encoded:
+        arguments = [encode.atom(self.name), encode.string(""), encode.list_pattern("*")]
+        options = [encode.item(option) for option in self._returns]
+        if self._items:
+            options.append(encode.item("STATUS"))
+            options.append(encode.parenthesised(*map(encode.item, self._items)))
+        if options:
+            arguments += [encode.atom("RETURN"), encode.parenthesised(*options)]
+        return encode.join(*arguments)
+
+    def collect(self, response: Untagged) -> bool:
+        if response.name == self.name:
+            listed = parse_list(response)
+            if listed is not None:
+                self._listed[listed.wire] = listed
+            return True
+        if response.name == "STATUS" and self._items:
+            mailbox, status = parse_status(response)
+            self._status[mailbox] = status
+            return True
+        return False
+
+    def finish(self, tagged: Tagged) -> list[Listed]:
+        self.check(tagged)
+        return [
+            replace(listed, status=self._status.get(wire) if listed.selectable else None)
+            for wire, listed in self._listed.items()
+        ]
+
+
+def parse_list(response: Untagged) -> Listed | None:
+    """A LIST or LSUB response, which may also come as news; None for the empty name, no mailbox."""
+    values = response.values
+    if len(values) < 3 or not isinstance(values[0], list):
+        raise ProtocolError("a LIST response without attributes, delimiter and name")
+    attributes = {
+        attribute.decode("ascii", "replace").lower()
+        for attribute in values[0]
+        if isinstance(attribute, bytes)
+    }
+    if "\\nonexistent" in attributes:  # RFC 5258 §3.4
+        attributes.add(_NOSELECT)
+    delimiter, name = values[1], values[2]
+    if isinstance(delimiter, list) or isinstance(name, list):
+        raise ProtocolError("a LIST response with a list for a name")
+    wire = mailbox_octets(name)
+    if not wire:
+        return None
+    return Listed(
+        name=modutf7.decode(wire),
+        wire=wire,
+        delimiter=delimiter.decode("ascii", "replace") if delimiter else None,
+        attributes=frozenset(attributes),
+    )
+
+
+async def list_mailboxes(conn: Commander) -> list[Listed]:
+    """All mailboxes with their attributes, subscription and STATUS, in one round trip if possible.
+
+    Raises CommandRefused when the server refuses even a plain LIST.
+    """
+    extended = "LIST-EXTENDED" in conn.capabilities or "IMAP4REV2" in conn.capabilities
+    if not extended or _NO_RETURN in conn.quirks:
+        return await _list_plainly(conn)
+    returns = ["SUBSCRIBED", "CHILDREN"]
+    if "SPECIAL-USE" in conn.capabilities or "IMAP4REV2" in conn.capabilities:
+        returns.append("SPECIAL-USE")
+    with_status = "LIST-STATUS" in conn.capabilities or "IMAP4REV2" in conn.capabilities
+    while True:
+        items = items_for(conn) if with_status else ()
+        try:
+            listed = await conn.run(List(returns, items))
+        except CommandRefused as refused:
+            if refused.status == "BAD" and "X-GUID" in items:
+                conn.quirks.add(NO_X_GUID)
+                continue
+            listed = []
+        break
+    if not listed:  # strato.de, ProtonMail Bridge
+        conn.quirks.add(_NO_RETURN)
+        return await _list_plainly(conn)
+    return listed if with_status else await _with_status(conn, listed)
+
+
+async def _list_plainly(conn: Commander) -> list[Listed]:
+    listed, subscribed = await conn.run_all(List(), List(lsub=True))
+    if isinstance(listed, CommandRefused):
+        raise listed
+    if not isinstance(subscribed, CommandRefused):  # Exchange has no LSUB in some modes
+        wires = {each.wire for each in subscribed if each.selectable}
+        listed = [
+            replace(each, attributes=each.attributes | {_SUBSCRIBED})
+            if each.wire in wires
+            else each
+            for each in listed
+        ]
+    return await _with_status(conn, listed)
+
+
+async def _with_status(conn: Commander, listed: list[Listed]) -> list[Listed]:
+    """Pipelined STATUS of all that can be selected."""
+    selectable = [each for each in listed if each.selectable]
+    if selectable and has_x_guid(conn) and "X-GUID" in items_for(conn):
+        try:
+            await conn.run(StatusOf(selectable[0].wire, items_for(conn)))
+        except CommandRefused:
+            conn.quirks.add(NO_X_GUID)
+    items = items_for(conn)
+    results = await conn.run_all(*(StatusOf(each.wire, items) for each in selectable))
+    found = dict(zip((each.wire for each in selectable), results, strict=True))
+    return [
+        replace(each, status=status) if isinstance(status := found.get(each.wire), Status) else each
+        for each in listed
+    ]

@@ -1,0 +1,132 @@
+"""RFC 9051 §6.4.4 SEARCH, RFC 5256 SORT; RFC 4731 ESEARCH, RFC 5267 ESORT and PARTIAL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from gateway.imap.command import Command, Commander
+from gateway.imap.errors import CommandRefused
+from gateway.imap.wire import encode
+from gateway.imap.wire.criteria import Criteria
+from gateway.imap.wire.encode import Encoded
+from gateway.imap.wire.responses import Tagged, Untagged
+from gateway.imap.wire.sequences import parse_numbers
+from gateway.imap.wire.tokens import Value
+
+_NO_ESEARCH = "ESEARCH"
+"""A quirk: the server announces ESEARCH and refuses it."""
+_NO_PARTIAL = "ESORT PARTIAL"
+
+
+class _Results(Command[list[int]]):
+    """Takes `* SEARCH`, `* SORT` and `* ESEARCH`, whichever the server prefers to send."""
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+
+    def collect(self, response: Untagged) -> bool:
+        if response.name == "ESEARCH":
+            return self._collect_esearch(response.values)
+        if response.name != self.name:
+            return False
+        for value in response.values:
+            if isinstance(value, bytes) and value.isdigit():  # not the list (MODSEQ n)
+                self._numbers += parse_numbers(value)
+        return True
+
+    def _collect_esearch(self, values: Sequence[Value]) -> bool:
+        """RFC 4466 §2.6.2: the tag, UID, then names with values."""
+        rest = list(values)
+        if rest and isinstance(rest[0], list):
+            correlator = rest.pop(0)
+            if isinstance(correlator, list) and correlator[1:] != [self.tag]:
+                return False
+        if rest and isinstance(rest[0], bytes) and rest[0].upper() == b"UID":
+            rest.pop(0)
+        for name, value in zip(rest[::2], rest[1::2], strict=False):
+            if name == b"PARTIAL":
+                value = value[1] if isinstance(value, list) and len(value) == 2 else None
+            if name in (b"ALL", b"PARTIAL") and isinstance(value, bytes):
+                self._numbers += parse_numbers(value)
+        return True
+
+
+class Search(_Results):
+    """UID SEARCH; the result is ascending, without duplicates."""
+
+    name: ClassVar[str] = "SEARCH"
+
+    def __init__(self, criteria: Criteria, *, extended: bool) -> None:
+        super().__init__()
+        self._criteria = criteria
+        self._extended = extended
+
+    def encode(self) -> Encoded:
+        arguments = [encode.atom("UID"), encode.atom(self.name)]
+        if self._extended:
+            arguments += [encode.atom("RETURN"), encode.parenthesised(encode.atom("ALL"))]
+        if not self._criteria.ascii:
+            arguments += [encode.atom("CHARSET"), encode.atom("UTF-8")]
+        return encode.join(*arguments, self._criteria.encoded)
+
+    def finish(self, tagged: Tagged) -> list[int]:
+        self.check(tagged)
+        return sorted(set(self._numbers))
+
+
+class Sort(_Results):
+    """UID SORT; the result is in the order of the sort."""
+
+    name: ClassVar[str] = "SORT"
+
+    def __init__(self, keys: Sequence[str], criteria: Criteria, partial: int | None) -> None:
+        super().__init__()
+        self._keys = keys
+        self._criteria = criteria
+        self._partial = partial
+
+    def encode(self) -> Encoded:
+        arguments = [encode.atom("UID"), encode.atom(self.name)]
+        if self._partial is not None:
+            window = encode.sequence_set(b"1:%d" % self._partial)
+            returns = encode.parenthesised(encode.atom("PARTIAL"), window)
+            arguments += [encode.atom("RETURN"), returns]
+        keys = encode.parenthesised(*map(encode.item, self._keys))
+        return encode.join(*arguments, keys, encode.atom("UTF-8"), self._criteria.encoded)
+
+    def finish(self, tagged: Tagged) -> list[int]:
+        self.check(tagged)
+        return list(dict.fromkeys(self._numbers))
+
+
+async def uid_search(conn: Commander, criteria: Criteria) -> list[int]:
+    """UIDs of the selected mailbox that match, ascending. Raises CommandRefused (BADCHARSET...)."""
+    extended = "ESEARCH" in conn.capabilities or "IMAP4REV2" in conn.capabilities
+    if extended and _NO_ESEARCH not in conn.quirks:
+        try:
+            return await conn.run(Search(criteria, extended=True))
+        except CommandRefused as refused:
+            if refused.status != "BAD":
+                raise
+            conn.quirks.add(_NO_ESEARCH)
+    return await conn.run(Search(criteria, extended=False))
+
+
+async def uid_sort(
+    conn: Commander, keys: Sequence[str], criteria: Criteria, limit: int | None = None
+) -> list[int]:
+    """UIDs that match, in the order of RFC 5256 sort keys such as ("REVERSE", "ARRIVAL").
+
+    At most the first `limit`. The server must have SORT. Raises CommandRefused.
+    """
+    contexts = {"CONTEXT=SORT", "CONTEXT=SEARCH"}  # Dovecot announces only the latter
+    partial = "ESORT" in conn.capabilities and not contexts.isdisjoint(conn.capabilities)
+    if limit is not None and partial and _NO_PARTIAL not in conn.quirks:
+        try:
+            return await conn.run(Sort(keys, criteria, limit))
+        except CommandRefused as refused:
+            if refused.status != "BAD":
+                raise
+            conn.quirks.add(_NO_PARTIAL)
+    return (await conn.run(Sort(keys, criteria, None)))[:limit]

@@ -1,0 +1,226 @@
+"""Design §4: a few connections for one account, shared by all that work for it.
+
+Servers bound the connections of a user, so a pool has two by default and prefers the one that has
+the wanted mailbox open already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from gateway.imap.commands.examine import examine
+from gateway.imap.connection import Connection
+from gateway.imap.errors import CommandTimeout, ConnectionLost, ImapError, ServerBusy
+
+SIZE = 2
+IDLE_SECONDS = 60.0
+_BACKOFF_FIRST = 0.5  # seconds after a failure to connect; doubled by each further one
+_BACKOFF_LAST = 30.0
+
+
+class Pool:
+    """At most `size` connections made by `connect`, which gives a logged-in one.
+
+    Those idle for `idle_seconds` are closed. After a failure to connect, the next attempt waits,
+    with jitter, so that many pools do not come back to a server at once.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        size: int = SIZE,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self._connect = connect
+        self._size = size
+        self._idle_seconds = idle_seconds
+        self._idle: list[tuple[Connection, asyncio.TimerHandle]] = []  # least recently used first
+        self._leased: set[Connection] = set()
+        self._connecting = 0
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._failures = 0
+        self._not_before = 0.0  # loop time before which no attempt to connect is made
+        self._full_at: int | None = None  # as many as the server allowed, when it said "busy"
+
+    @asynccontextmanager
+    async def connection(
+        self, mailbox: bytes | None = None, deadline: float = 30.0
+    ) -> AsyncIterator[Connection]:
+        """Lend a connection, EXAMINEd on `mailbox` if one is named, within `deadline` seconds.
+
+        Without a mailbox, any state. Who comes first is served first. Raises what `connect` and
+        EXAMINE raise (MailboxUnavailable), CommandTimeout when no connection became free, and
+        ConnectionLost when the pool is closed.
+        """
+        try:
+            async with asyncio.timeout(deadline):
+                lent = await self._lease(mailbox)
+        except TimeoutError:
+            raise CommandTimeout("connection", deadline) from None
+        try:
+            if mailbox is not None and not _has(lent, mailbox):
+                await examine(lent, mailbox)
+            yield lent
+        finally:
+            self._return(lent)
+
+    def adopt(self, connection: Connection) -> None:
+        """Take over a connection that is logged in, as if the pool had made it."""
+        self._return(connection)
+
+    async def close(self) -> None:
+        """Close all connections, lent ones too; waiting callers get ConnectionLost."""
+        self._closed = True
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        idle, self._idle = self._idle, []
+        for _, timer in idle:
+            timer.cancel()
+        ends = [connection.close() for connection in (*self._leased, *(each for each, _ in idle))]
+        await asyncio.gather(*ends, *self._closing)
+
+    @property
+    def count(self) -> int:
+        """Connections there are, idle, lent or being made."""
+        return len(self._idle) + len(self._leased) + self._connecting
+
+    async def _lease(self, mailbox: bytes | None) -> Connection:
+        """The best connection there is, once it is this caller's turn."""
+        if self._waiters or not self._available():
+            await self._turn()
+        while True:
+            if self._closed:
+                raise ConnectionLost("the pool is closed")
+            idle = self._choose(mailbox)
+            if idle is not None:
+                return idle
+            if self._may_connect():
+                try:
+                    return await self._make()
+                except ServerBusy:
+                    if not self._shrink():
+                        raise
+            await self._turn(first=True)
+
+    async def _turn(self, *, first: bool = False) -> None:
+        """Wait in line until something is available."""
+        waiter = asyncio.get_running_loop().create_future()
+        (self._waiters.appendleft if first else self._waiters.append)(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._wake()  # the turn passes to the next
+            raise
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    def _wake(self) -> None:
+        """Let the first in line try, if there is something to have."""
+        if not self._available():
+            return
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _available(self) -> bool:
+        return self._closed or any(not each.closed for each, _ in self._idle) or self._may_connect()
+
+    def _may_connect(self) -> bool:
+        limit = self._size if self._full_at is None else min(self._size, self._full_at)
+        return self.count < limit
+
+    def _shrink(self) -> bool:
+        """After "busy": do with the connections there are, if there are any."""
+        others = self.count
+        if others:
+            self._full_at = others
+        return bool(others)
+
+    def _choose(self, mailbox: bytes | None) -> Connection | None:
+        """An idle connection to take; None when there is none or a new one is better."""
+        alive = []
+        for each in self._idle:
+            if each[0].closed:
+                each[1].cancel()
+            else:
+                alive.append(each)
+        self._idle = alive
+        ranked = sorted(alive, key=lambda each: _preference(each[0], mailbox))
+        if not ranked or (_preference(ranked[0][0], mailbox) == _OTHER and self._may_connect()):
+            return None
+        connection, timer = ranked[0]
+        timer.cancel()
+        self._idle.remove(ranked[0])
+        self._leased.add(connection)
+        return connection
+
+    async def _make(self) -> Connection:
+        self._connecting += 1
+        loop = asyncio.get_running_loop()
+        made = False
+        try:
+            if (pause := self._not_before - loop.time()) > 0:
+                await asyncio.sleep(pause)
+            connection = await self._connect()
+            made = True
+            self._failures = 0
+        except ImapError:
+            self._failures += 1
+            delay = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2 ** (self._failures - 1))
+            self._not_before = loop.time() + delay * random.uniform(0.5, 1.0)  # noqa: S311
+            raise
+        finally:
+            self._connecting -= 1
+            if not made:
+                self._wake()
+        self._leased.add(connection)
+        if self._closed:
+            self._return(connection)
+            raise ConnectionLost("the pool is closed")
+        return connection
+
+    def _return(self, connection: Connection) -> None:
+        self._leased.discard(connection)
+        if not connection.closed and not self._closed and not connection.busy:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self._idle_seconds, self._retire, connection)
+            self._idle.append((connection, timer))
+        else:
+            self._end(connection)
+        self._wake()
+
+    def _retire(self, connection: Connection) -> None:
+        """Close a connection nobody has needed for long."""
+        self._idle = [each for each in self._idle if each[0] is not connection]
+        self._end(connection)
+
+    def _end(self, connection: Connection) -> None:
+        self._full_at = None
+        task = asyncio.get_running_loop().create_task(connection.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+_OTHER = 2
+
+
+def _preference(connection: Connection, mailbox: bytes | None) -> int:
+    """0 for the wanted state, 1 for a connection without a mailbox, _OTHER for one to be moved."""
+    if mailbox is None or _has(connection, mailbox):
+        return 0
+    return 1 if connection.selected is None else _OTHER
+
+
+def _has(connection: Connection, mailbox: bytes) -> bool:
+    return connection.selected is not None and connection.selected.mailbox == mailbox

@@ -1,0 +1,250 @@
+"""RFC 9051 §4, §9: the arguments of commands. Everything a command sends is built here.
+
+An `Encoded` can only come from the functions below, each of which checks its grammar, so nothing a
+user or a message says can end an argument, or a command, early.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from gateway.imap.wire import modutf7
+from gateway.imap.wire.capability import Capabilities
+
+MAX_SET = 8_000
+"""Octets of a packed UID set: RFC 7162 §4 has servers take lines of 8,192 octets at least."""
+MAX_SET_DOVECOT = 60_000
+"""The same for Dovecot, whose limit is 64 KiB for an argument."""
+MAX_UID = (1 << 32) - 1
+
+_MAX_QUOTED = 1024  # longer strings go out as literals: some servers bound a line at 8,192 octets
+_NONSYNC_SHORT = 4096  # RFC 7888 §5: the longest literal under LITERAL-
+
+_ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
+_ASTRING = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]+')
+_QUOTABLE = re.compile(rb"[^\x00\r\n\x80-\xff]*")
+_FLAG = re.compile(rb'\\?[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
+_SEQUENCE_SET = re.compile(rb"[1-9*][0-9]*(?::[1-9*][0-9]*)?(?:,[1-9*][0-9]*(?::[1-9*][0-9]*)?)*")
+_ITEM = re.compile(rb"[A-Z][A-Z0-9.\-]*")
+_PART = re.compile(rb"(?:[1-9][0-9]*(?:\.[1-9][0-9]*)*)?")
+_FIELD = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\:\]\[]+')
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """RFC 9051 §4.3: octets sent after their length."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An argument, or several: octets for the command line, and literals."""
+
+    segments: tuple[bytes | Literal, ...]
+
+
+class Literals(Enum):
+    """RFC 7888: when a literal may be sent without waiting for the server."""
+
+    SYNCHRONISING = 0
+    SHORT = 1
+    ALL = 2
+
+    @classmethod
+    def of(cls, capabilities: Capabilities) -> Literals:
+        if "LITERAL+" in capabilities:
+            return cls.ALL
+        # IMAP4rev2 includes LITERAL- (RFC 9051 §4.3)
+        if "LITERAL-" in capabilities or "IMAP4REV2" in capabilities:
+            return cls.SHORT
+        return cls.SYNCHRONISING
+
+
+SequenceSet: TypeAlias = bytes
+
+
+def atom(text: str) -> Encoded:
+    """An atom: names of commands, capabilities, charsets. Raises ValueError for anything else."""
+    return _checked(_ATOM, text.encode(), "an atom")
+
+
+def number(value: int) -> Encoded:
+    if not 0 <= value < 1 << 63:
+        raise ValueError(f"not an IMAP number: {value}")
+    return Encoded((b"%d" % value,))
+
+
+def string(value: str | bytes) -> Encoded:
+    """A string: quoted where it can be, else a literal. Raises ValueError on NUL (no CHAR8)."""
+    octets = _octets(value)
+    if len(octets) <= _MAX_QUOTED and _QUOTABLE.fullmatch(octets):
+        return Encoded((b'"%s"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"'),))
+    return Encoded((Literal(octets),))
+
+
+def astring(value: str | bytes) -> Encoded:
+    """An atom where the grammar allows one, else a string. An atom NIL would mean no value."""
+    octets = _octets(value)
+    if _ASTRING.fullmatch(octets) and octets.upper() != b"NIL" and len(octets) <= _MAX_QUOTED:
+        return Encoded((octets,))
+    return string(octets)
+
+
+def nstring(value: str | bytes | None) -> Encoded:
+    return Encoded((b"NIL",)) if value is None else string(value)
+
+
+def mailbox(wire: bytes) -> Encoded:
+    """A mailbox by its wire name, as a server listed it or `mailbox_name` made it."""
+    return astring(wire)
+
+
+def mailbox_name(name: str) -> bytes:
+    """The wire name for a new mailbox (RFC 3501 §5.1.3). INBOX is case-insensitive."""
+    return b"INBOX" if name.upper() == "INBOX" else modutf7.encode(name)
+
+
+def list_pattern(pattern: str) -> Encoded:
+    """RFC 9051 §6.3.9 list-mailbox: a pattern with * and %, quoted."""
+    return string(modutf7.encode(pattern))
+
+
+def flag(name: str) -> Encoded:
+    """A system flag or keyword. Raises ValueError for what is neither."""
+    return _checked(_FLAG, name.encode(), "a flag")
+
+
+def sequence_set(packed: SequenceSet) -> Encoded:
+    """A set made by pack_uids, or one like b"1:*"."""
+    if not _SEQUENCE_SET.fullmatch(packed):
+        raise ValueError(f"not a sequence set: {packed[:40]!r}")
+    return Encoded((packed,))
+
+
+def item(name: str) -> Encoded:
+    """The name of a FETCH, STATUS, SEARCH or LIST item without arguments."""
+    return _checked(_ITEM, name.encode(), "an item")
+
+
+def section(
+    name: str, part: str = "", fields: Sequence[str] = (), window: tuple[int, int] | None = None
+) -> Encoded:
+    """RFC 9051 §6.4.5: BODY.PEEK[part.name (fields)]<start.length>; BINARY.PEEK for "BINARY".
+
+    `name` is HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT, TEXT, MIME, BINARY or "" for all of the
+    part; `window` is (first octet, octets at most).
+    """
+    if name not in ("", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME", "BINARY"):
+        raise ValueError(f"not a section: {name!r}")
+    octets = _checked(_PART, part.encode(), "a part number").segments[0]
+    text = b"" if name == "BINARY" else name.encode()
+    assert isinstance(octets, bytes)
+    path = b".".join(filter(None, (octets, text)))
+    if fields:
+        names = [
+            _one(_checked(_FIELD, field.encode(), "a header field's name")) for field in fields
+        ]
+        path += b" (%s)" % b" ".join(names)
+    peek = b"BINARY.PEEK" if name == "BINARY" else b"BODY.PEEK"
+    span = b"<%d.%d>" % window if window else b""
+    return Encoded((b"%s[%s]%s" % (peek, path, span),))
+
+
+def join(*arguments: Encoded) -> Encoded:
+    """Arguments one after the other, with a space between."""
+    segments: list[bytes | Literal] = []
+    for argument in arguments:
+        if segments:
+            segments.append(b" ")
+        segments.extend(argument.segments)
+    return Encoded(tuple(segments))
+
+
+def parenthesised(*arguments: Encoded) -> Encoded:
+    return Encoded((b"(", *join(*arguments).segments, b")"))
+
+
+def pack_uids(uids: Iterable[int], limit: int = MAX_SET) -> list[SequenceSet]:
+    """RFC 9051 §9 sequence-set: ascending, as ranges, in sets of at most `limit` octets.
+
+    Raises ValueError for what is no UID.
+    """
+    ordered = list(uids)
+    if any(map(int.__ge__, ordered, ordered[1:])):
+        ordered = sorted(set(ordered))
+    if ordered and not 0 < ordered[0] <= ordered[-1] <= MAX_UID:
+        raise ValueError("a UID is a number from 1 to 4294967295")
+    sets: list[SequenceSet] = []
+    parts: list[bytes] = []
+    room = limit
+    for first, last in _ranges(ordered):
+        part = b"%d" % first if first == last else b"%d:%d" % (first, last)
+        room -= len(part) + 1
+        if room < 0 and parts:
+            sets.append(b",".join(parts))
+            parts = []
+            room = limit - len(part) - 1
+        parts.append(part)
+    if parts:
+        sets.append(b",".join(parts))
+    return sets
+
+
+def serialise(tag: bytes, command: Encoded, literals: Literals) -> list[bytes]:
+    """The octets of a command, cut where the server must be waited for (RFC 9051 §4.3)."""
+    writes: list[bytes] = []
+    line = [tag, b" "]
+    for segment in command.segments:
+        if isinstance(segment, bytes):
+            line.append(segment)
+            continue
+        size = len(segment.octets)
+        if literals is Literals.ALL or (literals is Literals.SHORT and size <= _NONSYNC_SHORT):
+            line += (b"{%d+}\r\n" % size, segment.octets)
+        else:
+            line.append(b"{%d}\r\n" % size)
+            writes.append(b"".join(line))
+            line = [segment.octets]
+    line.append(b"\r\n")
+    writes.append(b"".join(line))
+    return writes
+
+
+def _ranges(ordered: list[int]) -> list[tuple[int, int]]:
+    if not ordered:
+        return []
+    if ordered[-1] - ordered[0] + 1 == len(ordered):
+        return [(ordered[0], ordered[-1])]
+    ranges: list[tuple[int, int]] = []
+    first = last = ordered[0]
+    for uid in ordered[1:]:
+        if uid != last + 1:
+            ranges.append((first, last))
+            first = uid
+        last = uid
+    ranges.append((first, last))
+    return ranges
+
+
+def _octets(value: str | bytes) -> bytes:
+    octets = value.encode() if isinstance(value, str) else value
+    if b"\0" in octets:
+        raise ValueError("NUL can not be sent to an IMAP server")
+    return octets
+
+
+def _checked(grammar: re.Pattern[bytes], octets: bytes, what: str) -> Encoded:
+    if not grammar.fullmatch(octets):
+        raise ValueError(f"not {what}: {octets[:40]!r}")
+    return Encoded((octets,))
+
+
+def _one(encoded: Encoded) -> bytes:
+    segment = encoded.segments[0]
+    assert isinstance(segment, bytes)
+    return segment

@@ -1,0 +1,237 @@
+"""RFC 9051 §7.5.2: FETCH rows of thousands of messages, as columns.
+
+A bulk FETCH answers with rows of one shape, `* 7 FETCH (UID 7 FLAGS (...) ... {318}\\r\\n...)`. One
+regular expression splits a whole chunk into its rows, and a literal's announced length must equal
+the length found, so a header that imitates a row deceives nobody. Whatever does not fit the shape
+is left to the framer and the tokenizer, which fill the same columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from gateway.imap.errors import ProtocolError
+from gateway.imap.wire import items, tokens
+from gateway.imap.wire.items import Item
+from gateway.imap.wire.responses import Untagged, number
+
+Column = list[bytes | None]
+
+_ATOM = rb'(?!(?i:NIL)[ )])([^ ()"{\r\n]++)'
+_PATTERNS = {
+    "UID": rb"UID (\d{1,10}+)",
+    "FLAGS": rb'FLAGS \(([^()"{\r\n]*+)\)',
+    "MODSEQ": rb"MODSEQ \((\d{1,19}+)\)",
+    "INTERNALDATE": rb'INTERNALDATE "([^"\\\r\n]*+)"',
+    "RFC822.SIZE": rb"RFC822\.SIZE (\d{1,19}+)",
+    "EMAILID": rb'EMAILID \((?!(?i:NIL)\))([^ ()"{\r\n]++)\)',
+    "X-GUID": rb"X-GUID " + _ATOM,
+    "X-GM-MSGID": rb"X-GM-MSGID " + _ATOM,
+    "DIGEST.SHA1": rb"DIGEST\.SHA1 " + _ATOM,
+    "BODYSTRUCTURE": rb"BODYSTRUCTURE (\([^\r\n]*\))",
+}
+_SECTION = rb'BODY\[[^]"\r\n]*+\](?:<\d{1,10}+>)?+ \{(\d{1,10}+)\}\r\n'
+# Inside a BODYSTRUCTURE `) ` is followed by a string, a list, a number or NIL: else a further item
+# came after it, or a string contains this.
+_FURTHER = re.compile(rb"\) (?!(?i:NIL)[ )])[^\d(\")]")
+_COLUMNS = {
+    "UID": "uid",
+    "FLAGS": "flags",
+    "MODSEQ": "modseq",
+    "INTERNALDATE": "internaldate",
+    "RFC822.SIZE": "size",
+    "BODYSTRUCTURE": "structure",
+}
+_LEARNING = 3  # orders of the items tried, for servers that do not answer in the order asked
+
+
+@dataclass(slots=True)
+class Columns:
+    """One list for each item, a message having the same index in each; empty if not asked for.
+
+    Octets as the server sent them: `flags` without the parentheses around them, `internaldate`
+    without its quotes, `structure` a value for tokens.parse, `header` the contents of the one
+    section asked for. None stands for NIL, for an item the server left out and for a number that
+    is none; it never stands in `uid`.
+    """
+
+    uid: list[bytes] = field(default_factory=list)
+    flags: Column = field(default_factory=list)
+    modseq: Column = field(default_factory=list)
+    internaldate: Column = field(default_factory=list)
+    size: Column = field(default_factory=list)
+    identity: Column = field(default_factory=list)
+    structure: Column = field(default_factory=list)
+    header: Column = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.uid)
+
+    def append(self, row: Mapping[str, bytes | None]) -> None:
+        """Add a message: its items by column."""
+        for column, value in row.items():
+            getattr(self, column).append(value)
+
+
+class Shape:
+    """The rows that answer one list of items: UID, and at most one section, asked for last."""
+
+    def __init__(self, asked: Sequence[Item]) -> None:
+        self.names = tuple(item.name for item in asked)
+        sections = [name for name in self.names if name.startswith("BODY[")]
+        if "UID" not in self.names or len(sections) > 1 or len(set(self.names)) < len(self.names):
+            raise ValueError(f"not the items of a bulk FETCH: {self.names}")
+        self._columns = {name: _column(name) for name in self.names}
+        self.columns = tuple(self._columns.values())
+        self._orders = 0
+        self._rows: re.Pattern[bytes] | None = None
+        self._learn(self.names)
+
+    def take(self, chunk: bytes, columns: Columns) -> bytes:
+        """Move the complete rows at the start of a chunk into the columns; returns the rest."""
+        if self._rows is None:
+            return chunk
+        if self._literal:
+            count, parts, rest = self._split_literals(chunk)
+        else:
+            count, parts, rest = self._split_lines(chunk)
+        if not count:
+            return chunk
+        stride = len(self._order) + 1
+        for place, name in enumerate(self._order, 1):
+            getattr(columns, self._columns[name]).extend(parts[place : count * stride : stride])
+        return rest
+
+    def row(self, response: Untagged) -> dict[str, bytes | None]:
+        """The asked items of a FETCH response, by column, the general way; absent ones left out.
+
+        Raises ProtocolError when the response is no FETCH row.
+        """
+        found: dict[str, bytes | None] = {}
+        order: list[str] = []
+        values, spans = response.values_with_spans()
+        if len(values) != 1 or not isinstance(values[0], list) or len(values[0]) % 2:
+            raise ProtocolError("a FETCH response is no list of items and values")
+        for place in range(0, len(spans), 2):
+            key = values[0][place]
+            if not isinstance(key, bytes):
+                raise ProtocolError("an item of a FETCH response has no name")
+            name = items.label(key)
+            order.append(name)
+            column = self._columns.get(name)
+            if column is not None:
+                start, end = spans[place + 1]
+                raw = response.frame.octets[start:end]
+                found[column] = _octets(column, values[0][place + 1], raw)
+        if found.get("uid", b"") is None:
+            raise ProtocolError("a FETCH response has a UID that is no number")
+        if tuple(order) != self._order and set(order) == set(self.names):
+            self._learn(tuple(order))
+        return found
+
+    def _learn(self, order: tuple[str, ...]) -> None:
+        """Expect the items in this order from now on."""
+        self._orders += 1
+        if self._orders > _LEARNING:
+            return
+        self._order = order
+        self._literal = order[-1].startswith("BODY[")
+        patterns = [_PATTERNS.get(name) for name in (order[:-1] if self._literal else order)]
+        if None in patterns:
+            self._rows = None
+            return
+        known = [pattern for pattern in patterns if pattern is not None]
+        if self._literal:
+            line = rb"\)\r\n\* \d{1,10}+ FETCH \(" + b" ".join([*known, _SECTION])
+        else:
+            line = rb"\* \d{1,10}+ FETCH \(" + b" ".join(known) + rb"\)\r\n"
+        self._rows = re.compile(line)
+
+    def _split_literals(self, chunk: bytes) -> tuple[int, list[bytes], bytes]:
+        """Complete rows, the parts (groups of row 0, its literal, groups of row 1, ...), rest."""
+        assert self._rows is not None
+        octets = b")\r\n" + chunk
+        parts = self._rows.split(octets)
+        groups = len(self._order)
+        stride = groups + 1
+        count = len(parts) // stride
+        if parts[0] or not count:
+            return 0, [], chunk
+        sizes = [*map(int, parts[groups::stride])]
+        last = parts[-1]
+        end = sizes[-1]
+        if last[end : end + 3] == b")\r\n":
+            parts[-1] = last[:end]
+            rest = last[end + 3 :]
+        else:
+            count -= 1
+            sizes.pop()
+            rest = octets[octets.rfind(b")\r\n* ", 0, len(octets) - len(last)) + 3 :]
+        literals = parts[stride : count * stride + 1 : stride]
+        if [*map(len, literals)] != sizes:
+            lengths = zip(literals, sizes, strict=True)
+            count = next(i for i, (literal, size) in enumerate(lengths) if len(literal) != size)
+            rest = octets[self._match(octets, count).start() + 3 :]
+        parts[groups::stride] = parts[stride::stride]
+        return count, parts, rest
+
+    def _split_lines(self, chunk: bytes) -> tuple[int, list[bytes], bytes]:
+        """The same for rows without a literal."""
+        assert self._rows is not None
+        parts = self._rows.split(chunk)
+        stride = len(self._order) + 1
+        count = len(parts) // stride
+        gaps = parts[::stride]
+        rest = gaps.pop()
+        if any(gaps):
+            count = next(i for i, gap in enumerate(gaps) if gap)
+            rest = chunk[self._match(chunk, count - 1).end() :] if count else chunk
+        if "BODYSTRUCTURE" in self._order:
+            place = self._order.index("BODYSTRUCTURE") + 1
+            for i, structure in enumerate(parts[place : count * stride : stride]):
+                if _FURTHER.search(structure) and not _is_one_value(structure):
+                    return i, parts, chunk[self._match(chunk, i).start() :]
+        return count, parts, rest
+
+    def _match(self, octets: bytes, index: int) -> re.Match[bytes]:
+        assert self._rows is not None
+        return next(islice(self._rows.finditer(octets), index, None))
+
+
+def _column(name: str) -> str:
+    if name.startswith("BODY["):
+        return "header"
+    if name in items.IDENTITIES:
+        return "identity"
+    if name not in _COLUMNS:
+        raise ValueError(f"no column for FETCH item {name}")
+    return _COLUMNS[name]
+
+
+def _is_one_value(raw: bytes) -> bool:
+    try:
+        tokens.parse(raw)
+    except ProtocolError:
+        return False
+    return True
+
+
+def _octets(column: str, value: tokens.Value, raw: bytes) -> bytes | None:
+    """A value as the column holds it."""
+    match column:
+        case "flags":
+            if not isinstance(value, list):
+                return None
+            if b'"' not in raw and b"{" not in raw and not any(isinstance(v, list) for v in value):
+                return raw[1:-1]
+            return b" ".join(v for v in value if isinstance(v, bytes))
+        case "structure":
+            return raw if isinstance(value, list) else None
+    while isinstance(value, list):  # MODSEQ (5), EMAILID (M5)
+        value = value[0] if len(value) == 1 else None
+    if column in ("uid", "modseq", "size") and number(value) is None:
+        return None
+    return value
