@@ -1,0 +1,66 @@
+"""Design §3 (obs): what is logged and measured of requests and of method calls.
+
+Neither has anything that tells who wrote what to whom: no path, no query, no user.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from gateway.jmap.errors import MethodError
+from gateway.jmap.registry import CallContext, Registry, Run
+from gateway.obs.log import get_logger
+from gateway.obs.metrics import HTTP_REQUESTS, METHOD_CALLS
+
+log = get_logger(__name__)
+
+
+def route_of(request: web.Request) -> str:
+    """The pattern that the path matched, such as `/jmap/upload/{accountId}`."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unknown"
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Log and measure each request once it is answered."""
+    start = time.perf_counter()
+    response = await handler(request)
+    seconds = time.perf_counter() - start
+    route = route_of(request)
+    HTTP_REQUESTS.labels(route, str(response.status)).observe(seconds)
+    log.info(
+        "request",
+        method=request.method,
+        route=route,
+        status=response.status,
+        milliseconds=round(seconds * 1000, 1),
+    )
+    return response
+
+
+class MeasuredRegistry(Registry):
+    """A registry whose methods are measured as they run."""
+
+    def method(self, name: str, opened: frozenset[str]) -> Run:
+        """See Registry. A method that does not exist is not measured."""
+        run = super().method(name, opened)
+
+        async def measured(call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+            start = time.perf_counter()
+            outcome = "serverFail"
+            try:
+                response = await run(call, arguments)
+                outcome = "ok"
+            except MethodError as error:
+                outcome = error.type
+                raise
+            finally:
+                METHOD_CALLS.labels(name, outcome).observe(time.perf_counter() - start)
+            return response
+
+        return measured

@@ -1,0 +1,47 @@
+"""RFC 8620 §2, §3.1, §6, §7.3: which URL is what."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from gateway.http.api import Api
+from gateway.http.cors import Cors
+from gateway.http.download import Downloads
+from gateway.http.errors import problem, problems
+from gateway.http.observe import observe
+from gateway.http.services import Services
+from gateway.http.session import SessionResource
+
+
+def create_app(services: Services) -> web.Application:
+    """The public service."""
+    session = SessionResource(services)
+    endpoints: list[tuple[str, str, Handler]] = [
+        ("GET", "/.well-known/jmap", session.get),
+        ("GET", "/jmap/session", session.get),
+        ("POST", "/jmap/api", Api(services).post),
+        ("GET", "/jmap/download/{accountId}/{blobId}/{name:(?s:.*)}", Downloads(services).get),
+        ("POST", "/jmap/upload/{accountId}", _not_implemented(services)),
+        ("GET", "/jmap/eventsource", _not_implemented(services)),
+    ]
+    cors = Cors(services.server)
+    app = web.Application(middlewares=[observe, problems])
+    app.on_response_prepare.append(cors.prepare)
+    for method, path, handler in endpoints:
+        resource = app.router.add_resource(path)
+        resource.add_route(method, handler)
+        resource.add_route("OPTIONS", cors.preflight)
+        if method == "GET":
+            resource.add_route("HEAD", handler)
+    return app
+
+
+def _not_implemented(services: Services) -> Handler:
+    """The handler of an endpoint that the Session object must name, but that does not work yet."""
+
+    async def not_implemented(request: web.Request) -> web.StreamResponse:
+        await services.authenticate(request)
+        return problem(501, "This server does not offer this yet.")
+
+    return not_implemented

@@ -1,0 +1,75 @@
+"""RFC 8620 §2: what the endpoints need from the layers below."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from gateway.auth.basic import Basic
+from gateway.config import ServerConfig
+from gateway.http.forwarded import client_address
+from gateway.jmap.limits import Limits
+from gateway.jmap.registry import Registry
+
+
+class Account(Protocol):
+    """A user's mail, once the mail server has let the user in."""
+
+    @property
+    def id(self) -> str:
+        """The account id (RFC 8620 §1.6.2)."""
+        ...
+
+    @property
+    def username(self) -> str:
+        """The canonical user name."""
+        ...
+
+
+class Blob(Protocol):
+    """RFC 8620 §6: immutable octets; `size` is None until they have been read."""
+
+    @property
+    def size(self) -> int | None:
+        """How many octets there are."""
+        ...
+
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The octets, read from the mail server as they are taken. Raises ImapError."""
+        ...
+
+
+Capabilities = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The endpoints' view of the gateway.
+
+    `capabilities` are those of the server besides core; `account_capabilities` gives an account's.
+    `is_read_only` is the isReadOnly of every account. `open_blob` gives None for a blob that the
+    account does not have, whoever else has it.
+    """
+
+    server: ServerConfig
+    limits: Limits
+    basic: Basic[Any]
+    registry: Registry
+    capabilities: Capabilities
+    account_capabilities: Callable[[Any], Capabilities]
+    is_read_only: bool
+    open_blob: Callable[[Any, str], Awaitable[Blob | None]]
+
+    async def authenticate(self, request: web.Request) -> Account:
+        """The account of whoever sends the request.
+
+        Raises NotAuthenticated, TooManyAttempts, or ImapError if the mail server can not say.
+        """
+        address = client_address(request, self.server.trusted_proxies)
+        account: Account = await self.basic.authenticate(
+            request.headers.get("Authorization"), address
+        )
+        return account

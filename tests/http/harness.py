@@ -1,0 +1,181 @@
+"""The service over a fake mail server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from gateway.auth.basic import Basic
+from gateway.auth.limiter import FailureLimiter
+from gateway.config import Address, Network, Origin, ServerConfig
+from gateway.http.observe import MeasuredRegistry
+from gateway.http.routes import create_app
+from gateway.http.server import create_runner
+from gateway.http.services import Services
+from gateway.imap.errors import AuthenticationFailed
+from gateway.jmap.limits import Limits
+from gateway.jmap.methods.echo import ECHO
+from gateway.jmap.registry import CallContext, Method
+
+MAIL = "urn:ietf:params:jmap:mail"
+CORE = "urn:ietf:params:jmap:core"
+USER, PASSWORD = "ann@example.test", "correct horse"
+OTHER = "bob@example.test"
+
+Client = TestClient[Any, Any]
+
+
+def basic(username: str = USER, password: str = PASSWORD) -> dict[str, str]:
+    """Give the Authorization header."""
+    pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}
+
+
+@dataclass
+class FakeAccount:
+    username: str
+
+    @property
+    def id(self) -> str:
+        return "a" + self.username.partition("@")[0]
+
+
+@dataclass
+class FakeBlob:
+    """`size` as announced; after `octets`, `error` is raised if there is one."""
+
+    octets: list[bytes]
+    size: int | None
+    error: Exception | None = None
+    closed: bool = False
+    taken: int = 0
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        try:
+            for chunk in self.octets:
+                self.taken += 1
+                yield chunk
+            if self.error is not None:
+                raise self.error
+        finally:
+            self.closed = True
+
+
+@dataclass
+class Backend:
+    """The mail server and what it knows; `addresses` are those of the clients that logged in."""
+
+    passwords: dict[str, str] = field(default_factory=lambda: {USER: PASSWORD, OTHER: PASSWORD})
+    active: dict[str, FakeAccount] = field(default_factory=dict)
+    addresses: list[str] = field(default_factory=list)
+    blobs: dict[tuple[str, str], FakeBlob] = field(default_factory=dict)
+    broken: Exception | None = None
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    running: int = 0
+    most_running: int = 0
+
+    async def login(self, username: str, password: str, client_address: str) -> FakeAccount:
+        self.addresses.append(client_address)
+        if self.broken is not None:
+            raise self.broken
+        if self.passwords.get(username) != password:
+            raise AuthenticationFailed("AUTHENTICATIONFAILED", "Authentication failed.")
+        return self.active.setdefault(username, FakeAccount(username))
+
+    def get(self, username: str) -> FakeAccount | None:
+        return self.active.get(username)
+
+    async def open_blob(self, account: FakeAccount, blob_id: str) -> FakeBlob | None:
+        if self.broken is not None:
+            raise self.broken
+        return self.blobs.get((account.id, blob_id))
+
+    async def wait(self, _call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Test/wait: waits for the gate."""
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await self.gate.wait()
+        finally:
+            self.running -= 1
+        return arguments
+
+    async def crash(self, _call: CallContext, _arguments: dict[str, Any]) -> dict[str, Any]:
+        """Test/crash: has a bug."""
+        raise KeyError("canary-subject")
+
+
+def server_config(**keys: Any) -> ServerConfig:
+    """Give a configuration; lists of text are parsed as the operator would write them."""
+    if "cors_origins" in keys:
+        keys["cors_origins"] = tuple(map(Origin.parse, keys["cors_origins"]))
+    if "trusted_proxies" in keys:
+        keys["trusted_proxies"] = tuple(map(Network.parse, keys["trusted_proxies"]))
+    return ServerConfig(listen=Address("127.0.0.1", 0), data_dir=Path("unused"), **keys)
+
+
+def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Services:
+    limiter = FailureLimiter(per_minute=3, per_day=50)
+    return Services(
+        server=server,
+        limits=limits,
+        basic=Basic(backend, limiter, cache_seconds=300),
+        registry=MeasuredRegistry(
+            (),
+            (
+                ECHO,
+                Method("Test/wait", MAIL, backend.wait),
+                Method("Test/crash", MAIL, backend.crash),
+            ),
+        ),
+        capabilities={MAIL: {}},
+        account_capabilities=lambda account: {MAIL: {"maxMailboxDepth": None}},
+        is_read_only=True,
+        open_blob=backend.open_blob,
+    )
+
+
+class Server(TestServer):
+    """Serves as in production, but on any free port."""
+
+    async def _make_runner(self, **_: Any) -> web.AppRunner:
+        return create_runner(self.app, shutdown_seconds=5)
+
+
+class Harness:
+    """Starts services and gives clients for them; `client` is one of default settings."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self.backend = Backend()
+
+    async def start(self, server: ServerConfig | None = None, **limits: Any) -> Client:
+        services = make_services(
+            self.backend, replace(Limits(), **limits), server or server_config()
+        )
+        app = create_app(services)
+        return await self._stack.enter_async_context(TestClient(Server(app)))
+
+
+async def call(client: Client, *calls: Any, using: list[str] | None = None) -> ClientResponse:
+    """POST a Request with these method calls."""
+    body = {"using": [CORE, MAIL] if using is None else using, "methodCalls": list(calls)}
+    return await client.post("/jmap/api", json=body, headers=basic())
+
+
+async def problem_of(response: ClientResponse, status: int) -> dict[str, Any]:
+    """Give the body of an error response, checked to be a problem details object."""
+    assert response.status == status, await response.text()
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = await response.json(content_type=None)
+    assert problem["status"] == status
+    assert isinstance(problem["type"], str)
+    return problem
