@@ -159,10 +159,12 @@ class AuthConfig:
         300,
     )
     failures_per_minute: int = key(
-        integer(1), "Wrong passwords a minute from one address before further ones are refused.", 10
+        integer(1),
+        "Failed logins a minute of one user from one network, before more are refused.",
+        10,
     )
     failures_per_day: int = key(
-        integer(1), "Wrong passwords a day from one address before further ones are refused.", 50
+        integer(1), "Failed logins a day of one user from one network, before more are refused.", 50
     )
 
 

@@ -61,7 +61,7 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of files and sockets; nothing may be asked afterwards."""
+        """Let go of files and sockets, once or more often; nothing may be asked afterwards."""
         ...
 
     async def ping(self) -> None:

@@ -1,0 +1,186 @@
+"""Design §7: the store of one machine: a single SQLite file, shared by its processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.store.base import DEADLINE_SECONDS, StoreError, StoreUnavailable
+
+T = TypeVar("T")
+
+BUSY_SECONDS = DEADLINE_SECONDS * 0.8
+"""How long to wait for another process's write; less than the deadline, so that it gets told."""
+
+MIGRATIONS = (
+    """CREATE TABLE entry (
+        owner TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (owner, key)
+    ) STRICT""",
+)
+"""Statement n brings the file from schema version n to n + 1."""
+
+
+class SqliteBackend:
+    """Runs every operation, from opening the file on, in one thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    async def read(self, owner: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """One statement, so one snapshot."""
+
+        def work(connection: sqlite3.Connection) -> dict[str, bytes]:
+            return dict(
+                connection.execute(
+                    "SELECT key, value FROM entry WHERE owner = ?"
+                    " AND key IN (SELECT value FROM json_each(?))",
+                    (owner, json.dumps(keys)),
+                ).fetchall()
+            )
+
+        return await self._run(work)
+
+    async def write(self, owner: str, entries: Mapping[str, bytes | None]) -> None:
+        """One transaction."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            for key, value in entries.items():
+                if value is None:
+                    connection.execute(
+                        "DELETE FROM entry WHERE owner = ? AND key = ?", (owner, key)
+                    )
+                else:
+                    connection.execute(
+                        "INSERT INTO entry VALUES (?, ?, ?)"
+                        " ON CONFLICT DO UPDATE SET value = excluded.value",
+                        (owner, key, value),
+                    )
+            connection.execute("COMMIT")
+
+        await self._run(work)
+
+    async def drop(self, owner: str) -> None:
+        """Delete the owner's rows."""
+        await self._run(lambda c: c.execute("DELETE FROM entry WHERE owner = ?", (owner,)))
+
+    async def size(self, owner: str) -> int:
+        """Read from the row headers, not from the values."""
+        query = "SELECT coalesce(sum(length(value)), 0) FROM entry WHERE owner = ?"
+        return int(await self._run(lambda c: c.execute(query, (owner,)).fetchone()[0]))
+
+    async def close(self) -> None:
+        """Wait for what is under way, and close the file."""
+
+        def work() -> None:
+            if self._connection is not None:
+                self._connection.close()
+
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            self._thread.shutdown(wait=False)
+
+    async def ping(self) -> None:
+        """Read the file."""
+        await self._run(lambda c: c.execute("SELECT 1 FROM entry LIMIT 1").fetchone())
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in the thread. At the deadline it goes on there, but nobody waits for it."""
+        if self._closed:
+            raise self._unavailable("closed")
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._thread, self._work, work)
+        except TimeoutError:
+            raise self._unavailable(f"no answer in {DEADLINE_SECONDS:g} s") from None
+        except OSError as error:
+            raise self._unavailable(error.strerror or str(error)) from error
+        except sqlite3.OperationalError as error:  # locked, full, not readable, ...
+            raise self._unavailable(str(error)) from error
+        except sqlite3.Error as error:
+            raise StoreError("sqlite", f"{self._path}: {error}") from error
+
+    def _unavailable(self, reason: str) -> StoreUnavailable:
+        return StoreUnavailable("sqlite", f"{self._path}: {reason}")
+
+    def _work(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """After an error the connection is closed, which rolls back; the next call opens anew."""
+        connection = self._connection or _open(self._path)
+        self._connection = None
+        try:
+            result = work(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return result
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """A connection to the file, which is created or brought to the present schema if need be."""
+    _make_private(path)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        _enter_wal(connection)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_private(path: Path) -> None:
+    """Let only the owner read the file; SQLite gives its side files the same mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # Never opened here: closing it would take the locks away from SQLite in this process.
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+
+
+def _enter_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait for the lock of this one statement as it does for all others."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+    row = connection.execute("SELECT version FROM schema_version").fetchone()
+    version = 0 if row is None else row[0]
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            "sqlite",
+            f"{path}: written by a later release (schema {version}, this one has"
+            f" {len(MIGRATIONS)}); nothing is lost if it is moved away",
+        )
+    for statement in MIGRATIONS[version:]:
+        connection.execute(statement)
+    connection.execute("DELETE FROM schema_version")
+    connection.execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
+    connection.execute("COMMIT")

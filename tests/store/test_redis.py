@@ -1,0 +1,154 @@
+"""Design §7: what is particular to the store in Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis as Client
+
+from gateway.store import StoreError, StoreUnavailable
+from gateway.store.keys import owner
+from gateway.store.redis import CONNECTIONS, EXPIRY_SECONDS, RedisBackend
+from gateway.store.sealed import SealedStore
+from tests.servers.redis import Redis
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Redis]:
+    """Give a server that one test may stop and set up as it likes."""
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+async def backend(redis_server: Redis) -> AsyncIterator[RedisBackend]:
+    """Give a backend on the shared server."""
+    backend = RedisBackend(redis_server.url)
+    yield backend
+    await backend.close()
+
+
+@pytest.fixture
+async def client(redis_server: Redis) -> AsyncIterator[Client]:
+    """Give a plain client of the shared server."""
+    async with Client.from_url(redis_server.url) as client:
+        yield client
+
+
+async def test_an_account_is_one_key_with_a_hash_tag_and_no_name_in_it(
+    backend: RedisBackend, client: Client
+) -> None:
+    """R11: an ACL rule `~jmap-gateway:*` confines the gateway."""
+    store = SealedStore(backend, SECRET)
+    await store.save("alice@example.org", {"index": b"1", "log/1": b"2"})
+    name = f"jmap-gateway:{{{owner(SECRET, 'alice@example.org')}}}:cache"
+    assert await client.keys("*") == [name.encode()]
+    assert b"alice" not in name.encode()
+
+
+async def test_an_account_expires_only_when_nobody_reads_or_writes_it(
+    backend: RedisBackend, client: Client
+) -> None:
+    await backend.write("owner", {"a": b"1"})
+    [name] = await client.keys("*")
+    for use in (backend.read("owner", ["a"]), backend.write("owner", {"b": b"2"})):
+        await client.expire(name, 10)
+        await use
+        assert await client.ttl(name) > EXPIRY_SECONDS - 100
+
+
+async def test_a_full_server_is_unavailable_for_writing_and_keeps_what_it_has(
+    own_redis: Redis,
+) -> None:
+    """F6."""
+    backend = RedisBackend(own_redis.url)
+    await backend.write("owner", {"a": b"old", "b": b"old"})
+    async with Client.from_url(own_redis.url) as client:
+        await client.config_set("maxmemory", "1")
+        with pytest.raises(StoreUnavailable, match="maxmemory"):
+            await backend.write("owner", {"a": b"new", "b": None, "c": b"new"})
+        assert await backend.read("owner", ["a", "b", "c"]) == {"a": b"old", "b": b"old"}
+        await backend.write("owner", {"b": None})
+        await client.config_set("maxmemory", "0")
+    await backend.write("owner", {"a": b"new"})
+    assert await backend.read("owner", ["a", "b"]) == {"a": b"new"}
+    await backend.close()
+
+
+async def test_a_stopped_server_is_unavailable_and_used_again_when_it_is_back(
+    own_redis: Redis,
+) -> None:
+    """F5."""
+    backend = RedisBackend(own_redis.url)
+    await backend.write("owner", {"a": b"1"})
+    own_redis.stop()
+    for operation in (
+        backend.ping(),
+        backend.read("owner", ["a"]),
+        backend.write("owner", {"a": b"2"}),
+        backend.drop("owner"),
+        backend.size("owner"),
+    ):
+        with pytest.raises(StoreUnavailable):
+            await operation
+    own_redis.start()
+    assert await backend.read("owner", ["a"]) == {}
+    await backend.write("owner", {"a": b"3"})
+    assert await backend.read("owner", ["a"]) == {"a": b"3"}
+    await backend.close()
+
+
+async def test_a_server_that_came_back_in_between_is_not_noticed(own_redis: Redis) -> None:
+    backend = RedisBackend(own_redis.url)
+    await backend.ping()
+    own_redis.stop()
+    own_redis.start()
+    await backend.write("owner", {"a": b"1"})
+    assert await backend.read("owner", ["a"]) == {"a": b"1"}
+    await backend.close()
+
+
+async def test_a_server_that_does_not_answer_is_unavailable_within_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """F5: paused, or another program that listens there."""
+    monkeypatch.setattr("gateway.store.redis.DEADLINE_SECONDS", 0.05)
+    connections: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(
+        lambda _reader, writer: connections.append(writer), "127.0.0.1", 0
+    )
+    backend = RedisBackend(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
+    with pytest.raises(StoreUnavailable, match=r"no answer in 0\.05 s"):
+        await backend.ping()
+    with pytest.raises(StoreUnavailable):
+        await backend.write("owner", {"a": b"1"})
+    assert connections
+    await backend.close()
+    for connection in connections:
+        connection.close()
+    silent.close()
+
+
+async def test_more_operations_than_connections_wait_for_their_turn(
+    backend: RedisBackend, client: Client
+) -> None:
+    await asyncio.gather(
+        *(backend.write(f"owner{number}", {"a": b"1"}) for number in range(CONNECTIONS * 5))
+    )
+    # The gateway's connections, and that of this client.
+    assert len(await client.client_list()) <= CONNECTIONS + 1
+    assert await client.dbsize() == CONNECTIONS * 5
+
+
+async def test_a_refused_password_is_an_error_of_the_configuration(own_redis: Redis) -> None:
+    backend = RedisBackend(own_redis.url.replace("//", "//nobody:wrong@"))
+    with pytest.raises(StoreError) as caught:
+        await backend.ping()
+    assert type(caught.value) is StoreError
+    assert caught.value.backend == "redis"
+    assert "nobody:" not in caught.value.reason
+    await backend.close()

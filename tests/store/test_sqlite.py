@@ -1,0 +1,166 @@
+"""Design §7: what is particular to the store in a SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from gateway.store import StoreError, StoreUnavailable
+from gateway.store.sqlite import MIGRATIONS, SqliteBackend
+
+SAVER = """
+import asyncio, sys
+from pathlib import Path
+from gateway.store.sqlite import SqliteBackend
+
+async def main(path, name):
+    backend = SqliteBackend(Path(path))
+    for number in range(20):
+        await backend.write("owner", {f"{name}/{number}": bytes(1000)})
+    await backend.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Give a file that does not exist yet, in a directory that does not either."""
+    return tmp_path / "new" / "store.db"
+
+
+@pytest.fixture
+async def backend(path: Path) -> AsyncIterator[SqliteBackend]:
+    """Give a backend on `path`."""
+    backend = SqliteBackend(path)
+    yield backend
+    await backend.close()
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+async def test_data_outlive_the_process_that_saved_them(backend: SqliteBackend, path: Path) -> None:
+    await backend.write("owner", {"a": b"1"})
+    await backend.close()
+    again = SqliteBackend(path)
+    assert await again.read("owner", ["a"]) == {"a": b"1"}
+    await again.close()
+
+
+async def test_only_the_owner_may_read_the_files(backend: SqliteBackend, path: Path) -> None:
+    await backend.write("owner", {"a": b"1"})
+    files = sorted(path.parent.iterdir())
+    assert [file.name for file in files] == ["store.db", "store.db-shm", "store.db-wal"]
+    assert {_mode(file) for file in files} == {0o600}
+    assert _mode(path.parent) == 0o700
+
+
+async def test_a_file_open_to_others_is_closed_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.touch(0o644)
+    backend = SqliteBackend(path)
+    await backend.ping()
+    await backend.close()
+    assert _mode(path) == 0o600
+
+
+async def test_an_error_in_the_middle_of_a_save_undoes_it(backend: SqliteBackend) -> None:
+    await backend.write("owner", {"a": b"old"})
+    # SQLite refuses the second value only when the first is in: the column takes octets.
+    entries = cast("dict[str, Any]", {"a": b"new", "b": "text"})
+    with pytest.raises(StoreError, match="cannot store TEXT"):
+        await backend.write("owner", entries)
+    assert await backend.read("owner", ["a", "b"]) == {"a": b"old"}
+
+
+async def test_processes_share_one_file_from_its_creation_on(
+    backend: SqliteBackend, path: Path
+) -> None:
+    savers = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", SAVER, path, str(number))
+        for number in range(4)
+    ]
+    assert [await saver.wait() for saver in savers] == [0, 0, 0, 0]
+    keys = [f"{name}/{number}" for name in range(4) for number in range(20)]
+    assert set(await backend.read("owner", keys)) == set(keys)
+
+
+async def test_a_locked_file_is_unavailable_until_it_is_free(
+    backend: SqliteBackend, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.sqlite.BUSY_SECONDS", 0.01)
+    await backend.write("owner", {"a": b"1"})
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert await backend.read("owner", ["a"]) == {"a": b"1"}
+    with pytest.raises(StoreUnavailable, match="locked"):
+        await backend.write("owner", {"a": b"2"})
+    other.execute("ROLLBACK")
+    other.close()
+    await backend.write("owner", {"a": b"2"})
+    assert await backend.read("owner", ["a"]) == {"a": b"2"}
+
+
+async def test_no_wait_is_longer_than_the_deadline(
+    backend: SqliteBackend, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await backend.write("owner", {"a": b"1"})
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("gateway.store.sqlite.DEADLINE_SECONDS", 0.01)
+    with pytest.raises(StoreUnavailable, match="no answer in"):
+        await backend.write("owner", {"a": b"2"})
+    other.close()
+
+
+async def test_a_full_file_is_unavailable_and_keeps_what_it_has(backend: SqliteBackend) -> None:
+    """F6."""
+    await backend.write("owner", {"a": b"1"})
+    await backend._run(lambda connection: connection.execute("PRAGMA max_page_count = 16"))
+    with pytest.raises(StoreUnavailable, match="full"):
+        await backend.write("owner", {"a": b"2", "b": bytes(1_000_000)})
+    assert await backend.read("owner", ["a", "b"]) == {"a": b"1"}
+
+
+async def test_a_place_where_no_file_can_be_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    backend = SqliteBackend(tmp_path / "file" / "store.db")
+    with pytest.raises(StoreUnavailable, match=r"file/store\.db"):
+        await backend.ping()
+    await backend.close()
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(b"something else\n" * 100)
+    backend = SqliteBackend(path)
+    with pytest.raises(StoreError, match="not a database"):
+        await backend.ping()
+    await backend.close()
+    assert path.read_bytes() == b"something else\n" * 100
+
+
+async def test_a_file_of_a_later_release_is_refused(backend: SqliteBackend, path: Path) -> None:
+    await backend.write("owner", {"a": b"1"})
+    await backend._run(
+        lambda connection: connection.execute("UPDATE schema_version SET version=99")
+    )
+    later = SqliteBackend(path)
+    with pytest.raises(StoreError, match=f"schema 99, this one has {len(MIGRATIONS)}"):
+        await later.ping()
+    await later.close()
+
+
+async def test_after_closing_it_is_unavailable(backend: SqliteBackend) -> None:
+    await backend.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await backend.ping()
