@@ -59,7 +59,7 @@ class Counter:
 
     def _only_in(self, number: int) -> Mask:
         emails = self._index.emails
-        inside = emails.home_mailbox[: emails.size] == number
+        inside: Mask = emails.home_mailbox[: emails.size] == number
         for row in emails.copies:
             inside[row] = all(n == number for n, _ in emails.placements(row))
         return inside

@@ -78,9 +78,7 @@ class EmailTable:
         rows[hit] = np.where(self.tail[rows[hit]] == tails[hit], rows[hit], -1)
         return rows
 
-    def add(
-        self, digests: Sequence[bytes], given: Sequence[str] | None
-    ) -> tuple[Rows, Rows]:
+    def add(self, digests: Sequence[bytes], given: Sequence[str] | None) -> tuple[Rows, Rows]:
         """Rows of the identities, made where missing; and which positions made a new row.
 
         The new rows are consecutive and in the order of the positions returned, so that
@@ -95,8 +93,7 @@ class EmailTable:
         rows[missing] = self.size + rank
         made = missing[first].astype(np.int32)
         self._append(keys[made], tails[made])
-        if self.given is not None:
-            assert given is not None
+        if self.given is not None and given is not None:
             self.given.extend(given[i] for i in made.tolist())
         return rows, made
 
@@ -150,7 +147,8 @@ class EmailTable:
 
     def visible(self) -> Mask:
         """Which rows are Emails now, shape (size,)."""
-        return self.home_mailbox[: self.size] != NOWHERE
+        mask: Mask = self.home_mailbox[: self.size] != NOWHERE
+        return mask
 
     def placements(self, row: int) -> list[tuple[int, int]]:
         """(mailbox number, UID) of each visible placement of a row."""

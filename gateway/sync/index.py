@@ -1,4 +1,4 @@
-"""RFC 8621 §§2-4: the index of one account, and the only code that changes it.
+r"""RFC 8621 §§2-4: the index of one account, and the only code that changes it.
 
 Three kinds of change exist, and each keeps the tables agreeing with one another: messages
 appear in a mailbox, their flags change, they leave it. The mailbox columns hold every message

@@ -8,6 +8,7 @@ to find its place. An order of all rows by several columns is kept until Emails 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
@@ -57,7 +58,7 @@ class Rank:
             keys.extend(map(self._key_of, rows))
             await asyncio.sleep(0)
         order = await asyncio.to_thread(sorted, range(size), key=keys.__getitem__)
-        distinct = [True, *(keys[a] != keys[b] for a, b in zip(order, order[1:], strict=False))]
+        distinct = [True, *(keys[a] != keys[b] for a, b in itertools.pairwise(order))]
         self._order = np.array(order, np.int32)
         self._distinct = np.array(distinct, np.bool_)
 

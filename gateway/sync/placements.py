@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,12 @@ def _uids() -> Uids:
 class MailboxColumns:
     """The placements of one mailbox, ascending by UID, and how far they are known.
 
-    uidvalidity, uidnext, highestmodseq: the server's values that the columns agree with.
+    uidvalidity (-1 before the first look), uidnext, highestmodseq: what the columns agree with.
     complete: every message of the mailbox has a row here.
     """
 
     number: int
-    uidvalidity: int = 0
+    uidvalidity: int = -1
     uidnext: int = 0
     highestmodseq: int | None = None
     complete: bool = False
@@ -39,8 +40,9 @@ class MailboxColumns:
         self.bits = widen(self.bits, bits.shape[1])
         bits = widen(bits, self.bits.shape[1])
         order = np.argsort(uids, kind="stable")
-        fresh = (uids[order], rows[order], bits[order], modseqs[order])
-        held = (self.uids, self.rows, self.bits, self.modseqs)
+        fresh: list[Any] = [uids[order], rows[order], bits[order], modseqs[order]]
+        held: list[Any] = [self.uids, self.rows, self.bits, self.modseqs]
+        joined: list[Any]
         # Newest-first slices and new mail join at one end, where a plain copy will do.
         if not len(self.uids) or fresh[0][0] > self.uids[-1]:
             joined = [np.concatenate(pair) for pair in zip(held, fresh, strict=True)]

@@ -1,0 +1,35 @@
+"""RFC 8620 §3.6.2: what a failure of the IMAP server is called in JMAP."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from gateway.imap.errors import AuthenticationFailed, ImapError, ServerBusy
+from gateway.jmap.errors import MethodError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def unavailable(error: ImapError) -> MethodError:
+    """The method error for an IMAP failure; its text names no host and no user."""
+    if isinstance(error, AuthenticationFailed):
+        return MethodError("forbidden", "The mail server no longer accepts the credentials.")
+    if isinstance(error, ServerBusy):
+        return MethodError("serverUnavailable", "The mail server is busy; try again shortly.")
+    return MethodError("serverUnavailable", "The mail server can not be reached at the moment.")
+
+
+def backend(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Turn an ImapError of a method's hook into the method error of RFC 8620 §3.6.2."""
+
+    @wraps(function)
+    async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await function(*args, **kwargs)
+        except ImapError as error:
+            raise unavailable(error) from error
+
+    return guarded

@@ -1,0 +1,150 @@
+"""RFC 8621 §4.4.1: the FilterConditions of Email that the index answers.
+
+Each condition is one row: its kind, and a function from the account's data and the value to the
+rows that match. Filters combine as boolean columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from gateway.jmap.spec import (
+    BOOLEAN,
+    ID,
+    STRING,
+    UNSIGNED_INT,
+    UTC_DATE,
+    Condition,
+    Filter,
+    FilterCondition,
+    list_of,
+)
+from gateway.sync.arrays import Mask
+from gateway.sync.data import AccountData
+from gateway.sync.emails import YES
+from gateway.sync.keywords import select
+
+Test = Callable[[AccountData, Any], Mask]
+
+
+def evaluate(data: AccountData, filter_: Filter | None) -> Mask:
+    """Which rows of the Email table match a checked filter, shape (emails.size,)."""
+    return _evaluate(data, filter_) & data.emails.visible()
+
+
+def _evaluate(data: AccountData, filter_: Filter | None) -> Mask:
+    if filter_ is None:
+        return np.ones(data.emails.size, np.bool_)
+    if isinstance(filter_, FilterCondition):
+        masks = [_TESTS[name](data, value) for name, value in filter_.values.items()]
+    else:
+        masks = [_evaluate(data, condition) for condition in filter_.conditions]
+        if filter_.operator == "OR":
+            return _any(data, masks)
+        if filter_.operator == "NOT":
+            return ~_any(data, masks)
+    matched = np.ones(data.emails.size, np.bool_)
+    for mask in masks:
+        matched &= mask
+    return matched
+
+
+def _any(data: AccountData, masks: list[Mask]) -> Mask:
+    matched = np.zeros(data.emails.size, np.bool_)
+    for mask in masks:
+        matched |= mask
+    return matched
+
+
+def uses(filter_: Filter | None, condition: str) -> bool:
+    """Whether a filter has a condition of that name anywhere."""
+    if filter_ is None:
+        return False
+    if isinstance(filter_, FilterCondition):
+        return condition in filter_.values
+    return any(uses(inner, condition) for inner in filter_.conditions)
+
+
+def only_mailbox(filter_: Filter | None) -> str | None:
+    """The mailbox id when the filter says nothing else than inMailbox."""
+    if isinstance(filter_, FilterCondition) and filter_.values.keys() == {"inMailbox"}:
+        mailbox_id: str = filter_.values["inMailbox"]
+        return mailbox_id
+    return None
+
+
+def in_mailbox(data: AccountData, mailbox_id: str) -> Mask:
+    """The Emails of a mailbox; none when there is no such mailbox."""
+    mask = np.zeros(data.emails.size, np.bool_)
+    number = data.numbers.get(mailbox_id)
+    if number is not None:
+        mask[data.index.rows_in(number)] = True
+    return mask
+
+
+def in_mailbox_other_than(data: AccountData, mailbox_ids: list[str]) -> Mask:
+    """The Emails with at least one mailbox that is not listed."""
+    mask = np.zeros(data.emails.size, np.bool_)
+    for id_, number in data.numbers.items():
+        if id_ not in mailbox_ids:
+            mask[data.index.rows_in(number)] = True
+    return mask
+
+
+def timestamp(date: str) -> float:
+    """Seconds since 1970 of a checked UTCDate."""
+    return datetime.fromisoformat(date).timestamp()
+
+
+def keyword(data: AccountData, name: str) -> Mask:
+    """The Emails that have a keyword."""
+    emails = data.emails
+    return select(emails.bits[: emails.size], data.index.keywords.bit(name))
+
+
+def thread_share(data: AccountData, name: str) -> tuple[Mask, Mask]:
+    """For each row: whether all, and whether some, Emails of its Thread have a keyword."""
+    emails = data.emails
+    visible = emails.visible()
+    threads = emails.thread[: emails.size]
+    having = keyword(data, name) & visible
+    size = len(emails.thread_keys)
+    every = np.bincount(threads[visible], minlength=size)
+    some = np.bincount(threads[having], minlength=size)
+    return (some == every)[threads], (some > 0)[threads]
+
+
+def _before(data: AccountData, date: str) -> Mask:
+    mask: Mask = data.emails.received[: data.emails.size] < timestamp(date)
+    return mask
+
+
+def _min_size(data: AccountData, octets: int) -> Mask:
+    mask: Mask = data.emails.octets[: data.emails.size] >= octets
+    return mask
+
+
+def _has_attachment(data: AccountData, value: bool) -> Mask:
+    mask: Mask = (data.emails.attachment[: data.emails.size] == YES) == value
+    return mask
+
+
+CONDITIONS = (
+    Condition("inMailbox", ID, in_mailbox),
+    Condition("inMailboxOtherThan", list_of(ID), in_mailbox_other_than),
+    Condition("before", UTC_DATE, _before),
+    Condition("after", UTC_DATE, lambda data, date: ~_before(data, date)),
+    Condition("minSize", UNSIGNED_INT, _min_size),
+    Condition("maxSize", UNSIGNED_INT, lambda data, octets: ~_min_size(data, octets)),
+    Condition("hasKeyword", STRING, keyword),
+    Condition("notKeyword", STRING, lambda data, name: ~keyword(data, name)),
+    Condition("allInThreadHaveKeyword", STRING, lambda data, name: thread_share(data, name)[0]),
+    Condition("someInThreadHaveKeyword", STRING, lambda data, name: thread_share(data, name)[1]),
+    Condition("noneInThreadHaveKeyword", STRING, lambda data, name: ~thread_share(data, name)[1]),
+    Condition("hasAttachment", BOOLEAN, _has_attachment),
+)
+_TESTS: dict[str, Test] = {c.name: c.test for c in CONDITIONS}

@@ -1,0 +1,146 @@
+"""RFC 8621 §4.4: Email/query, on the columns of the index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.jmap.spec import BOOLEAN, Argument, Query, QueryRequest, Results
+from gateway.mail import email_filter
+from gateway.mail.backend import backend
+from gateway.mail.email_sort import SORTS, by_header, is_newest_first, ordered, rank_of
+from gateway.sync.account import Account
+from gateway.sync.arrays import Rows
+from gateway.sync.data import AccountData
+
+# How many more messages than asked for a first look takes, so that collapsing threads seldom
+# needs a second one; and where looking at the newest only stops to pay.
+_WINDOW_FACTOR = 2
+_WINDOW_LEAST = 100
+_WINDOW_MOST = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class EmailResults:
+    """Rows that match, in order, as of one version of the index."""
+
+    data: AccountData
+    query_state: str
+    rows: Rows
+    can_calculate_changes: bool = False
+
+    async def total(self) -> int:
+        """How many match."""
+        return len(self.rows)
+
+    async def slice(self, start: int, stop: int | None) -> list[str]:
+        """Ids from start up to stop."""
+        return [self.data.emails.id(row) for row in self.rows[start:stop].tolist()]
+
+    async def index(self, id: str) -> int | None:
+        """Position of an Email, None when it does not match."""
+        row = self.data.emails.row(id)
+        if row < 0:
+            return None
+        at = np.flatnonzero(self.rows == row)
+        return int(at[0]) if len(at) else None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResults:
+    """RFC 8621 §4.4.3 on a mailbox that is not indexed yet: its newest Emails are enough.
+
+    Anything but a slice near the start waits for the index.
+    """
+
+    account: Account
+    data: AccountData
+    request: QueryRequest
+    mailbox_id: str
+    query_state: str
+    can_calculate_changes: bool = False
+
+    async def total(self) -> int:
+        """How many match, once that is known."""
+        return await (await self._whole()).total()
+
+    async def slice(self, start: int, stop: int | None) -> list[str]:
+        """Ids from start up to stop."""
+        count = max(_WINDOW_LEAST, _WINDOW_FACTOR * stop) if stop is not None else _WINDOW_MOST + 1
+        while stop is not None and count <= _WINDOW_MOST:
+            newest = await self.account.newest(self.mailbox_id, count)
+            if newest is None:
+                break
+            rows = newest.rows
+            if self.request.arguments["collapseThreads"]:
+                rows = collapsed(self.data, rows)
+            if len(rows) >= stop or newest.is_all:
+                return [self.data.emails.id(row) for row in rows[start:stop].tolist()]
+            count *= 4
+        return await (await self._whole()).slice(start, stop)
+
+    async def index(self, id: str) -> int | None:
+        """Position of an Email, once the mailbox is known."""
+        return await (await self._whole()).index(id)
+
+    async def _whole(self) -> EmailResults:
+        data = await self.account.indexed()
+        return evaluate(data, self.request)
+
+
+def collapsed(data: AccountData, rows: Rows) -> Rows:
+    """RFC 8621 §4.4.3: only the first row of each Thread, in order."""
+    threads = data.emails.thread[rows]
+    first = np.empty(len(data.emails.thread_keys), np.int64)
+    # Written from the last to the first, so that the first one stays.
+    first[threads[::-1]] = np.arange(len(rows) - 1, -1, -1)
+    kept: Rows = rows[first[threads] == np.arange(len(rows))]
+    return kept
+
+
+def evaluate(data: AccountData, request: QueryRequest) -> EmailResults:
+    """Filter, sort and collapse on a complete index whose sort columns are made."""
+    rows = ordered(data, email_filter.evaluate(data, request.filter), request.sort)
+    if request.arguments["collapseThreads"]:
+        rows = collapsed(data, rows)
+    return EmailResults(data, data.email_state(), rows)
+
+
+@backend
+async def run(account: Account, request: QueryRequest) -> Results:
+    """RFC 8621 §4.4. Waits for as much of the account as the answer depends on."""
+    data = await account.fresh()
+    mailbox_id = _window(data, request)
+    if mailbox_id is not None:
+        return WindowResults(account, data, request, mailbox_id, data.email_state())
+    data = await account.indexed()
+    await _prepare(account, data, request)
+    return evaluate(data, request)
+
+
+def _window(data: AccountData, request: QueryRequest) -> str | None:
+    """The mailbox whose newest messages answer the query before it is indexed."""
+    mailbox_id = email_filter.only_mailbox(request.filter)
+    columns = data.columns(mailbox_id) if mailbox_id is not None else None
+    if columns is None or columns.complete or not is_newest_first(request.sort):
+        return None
+    return mailbox_id
+
+
+async def _prepare(account: Account, data: AccountData, request: QueryRequest) -> None:
+    """Make what the filter and the sort look at; mail may arrive while that is done."""
+    if email_filter.uses(request.filter, "hasAttachment"):
+        await account.attachments_known()
+    ranks = [data.orders.rank(*rank_of(data, c)) for c in by_header(request.sort)]
+    while any(len(rank.ranks) < data.emails.size for rank in ranks):
+        for rank in ranks:
+            await rank.extend(data.emails.size, account.content.load_headers)
+
+
+QUERY = Query(
+    run,
+    email_filter.CONDITIONS,
+    SORTS,
+    arguments=(Argument("collapseThreads", BOOLEAN, False),),
+)

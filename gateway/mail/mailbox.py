@@ -1,0 +1,209 @@
+"""RFC 8621 §2: Mailbox."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+from gateway.jmap.spec import (
+    BOOLEAN,
+    ID,
+    STRING,
+    Argument,
+    Condition,
+    DataType,
+    Filter,
+    FilterCondition,
+    Get,
+    GetRequest,
+    GetResult,
+    Property,
+    Query,
+    QueryRequest,
+    Sort,
+    nullable,
+)
+from gateway.mail.backend import backend
+from gateway.mail.capability import MAIL
+from gateway.mail.results import ListResults
+from gateway.sync.account import Account
+from gateway.sync.data import AccountData
+from gateway.sync.mailboxes import Mailbox
+
+LISTED, COUNTED = frozenset({"LIST"}), frozenset({"COUNTS"})
+
+# RFC 4314 §4 to RFC 8621 §2: what each right of a Mailbox needs in IMAP.
+_RIGHTS = {
+    "mayReadItems": "lr",
+    "mayAddItems": "i",
+    "mayRemoveItems": "te",
+    "maySetSeen": "s",
+    "maySetKeywords": "w",
+    "mayCreateChild": "k",
+    "mayRename": "x",
+    "mayDelete": "x",
+    "maySubmit": "p",
+}
+_ALL_RIGHTS = "lrswipkxte"
+_NOT_FOR_THE_INBOX = ("mayRename", "mayDelete")
+_NEEDS_MESSAGES = ("mayReadItems", "mayAddItems", "mayRemoveItems", "maySetSeen", "maySetKeywords")
+
+
+def rights(mailbox: Mailbox) -> dict[str, bool]:
+    """The nine booleans of MailboxRights."""
+    letters = mailbox.rights if mailbox.rights is not None else _ALL_RIGHTS
+    # RFC 4314 §2.1.1: "c" and "d" of the older RFC 2086 stand for several of today's rights.
+    letters += "k" * ("c" in letters) + "te" * ("d" in letters)
+    shown = {name: all(x in letters for x in needed) for name, needed in _RIGHTS.items()}
+    if mailbox.role == "inbox":
+        shown.update(dict.fromkeys(_NOT_FOR_THE_INBOX, False))
+    if mailbox.status is None:
+        shown.update(dict.fromkeys((*_NEEDS_MESSAGES, "maySubmit"), False))
+    return shown
+
+
+def _shown(data: AccountData, mailbox: Mailbox, request: GetRequest) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": mailbox.id,
+        "name": mailbox.name,
+        "parentId": mailbox.parent_id,
+        "role": mailbox.role,
+        "sortOrder": mailbox.sort_order,
+        "isSubscribed": mailbox.is_subscribed,
+    }
+    if "myRights" in request.properties:
+        shown["myRights"] = rights(mailbox)
+    if request.sources >= COUNTED:
+        counts = data.counts(mailbox)
+        shown["totalEmails"] = counts.total_emails
+        shown["unreadEmails"] = counts.unread_emails
+        shown["totalThreads"] = counts.total_threads
+        shown["unreadThreads"] = counts.unread_threads
+    return {name: shown[name] for name in request.properties}
+
+
+@backend
+async def load(account: Account, request: GetRequest) -> GetResult:
+    """RFC 8621 §2.1."""
+    data = await account.fresh()
+    wanted = data.mailboxes if request.ids is None else request.ids
+    found = [data.mailboxes[id_] for id_ in wanted if id_ in data.mailboxes]
+    return GetResult(data.mailbox_state(), {m.id: _shown(data, m, request) for m in found})
+
+
+# --- RFC 8621 §2.3: Mailbox/query ----------------------------------------------------------------
+
+Test = Callable[[Mailbox, Any], bool]
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def _matches(mailbox: Mailbox, filter_: Filter | None) -> bool:
+    if filter_ is None:
+        return True
+    if isinstance(filter_, FilterCondition):
+        return all(_TESTS[name](mailbox, value) for name, value in filter_.values.items())
+    matches = (_matches(mailbox, condition) for condition in filter_.conditions)
+    if filter_.operator == "AND":
+        return all(matches)
+    return any(matches) == (filter_.operator == "OR")
+
+
+def _sorted(mailboxes: list[Mailbox], request: QueryRequest) -> list[Mailbox]:
+    ordered = sorted(mailboxes, key=lambda m: m.id)
+    for comparator in reversed(request.sort):
+        ordered.sort(key=_KEYS[comparator.property], reverse=not comparator.is_ascending)
+    return ordered
+
+
+def _as_tree(ordered: list[Mailbox]) -> list[Mailbox]:
+    """sortAsTree: every mailbox right after its parent's earlier children."""
+    present = {m.id for m in ordered}
+    children: dict[str | None, list[Mailbox]] = {}
+    for mailbox in ordered:
+        parent = mailbox.parent_id if mailbox.parent_id in present else None
+        children.setdefault(parent, []).append(mailbox)
+    out: list[Mailbox] = []
+    stack = children.get(None, [])[::-1]
+    while stack:
+        mailbox = stack.pop()
+        out.append(mailbox)
+        stack.extend(reversed(children.get(mailbox.id, [])))
+    return out
+
+
+def _with_ancestors(kept: list[Mailbox], data: AccountData) -> list[Mailbox]:
+    """filterAsTree: only those whose ancestors are all kept too."""
+    ids = {m.id for m in kept}
+
+    def rooted(mailbox: Mailbox) -> bool:
+        parent = mailbox.parent_id
+        while parent is not None:
+            if parent not in ids:
+                return False
+            parent = data.mailboxes[parent].parent_id
+        return True
+
+    return [m for m in kept if rooted(m)]
+
+
+@backend
+async def run(account: Account, request: QueryRequest) -> ListResults:
+    """RFC 8621 §2.3."""
+    data = await account.fresh()
+    every = list(data.mailboxes.values())
+    if request.arguments["sortAsTree"]:
+        # The tree is laid out before anything is left out of it.
+        ordered = _as_tree(_sorted(every, request))
+    else:
+        ordered = _sorted(every, request)
+    kept = [m for m in ordered if _matches(m, request.filter)]
+    if request.arguments["filterAsTree"]:
+        kept = _with_ancestors(kept, data)
+    return ListResults(data.mailbox_state(), [m.id for m in kept])
+
+
+CONDITIONS = (
+    Condition("parentId", nullable(ID), lambda m, v: m.parent_id == v),
+    Condition("name", STRING, lambda m, v: _fold(v) in _fold(m.name)),
+    Condition("role", nullable(STRING), lambda m, v: m.role == v),
+    Condition("hasAnyRole", BOOLEAN, lambda m, v: (m.role is not None) == v),
+    Condition("isSubscribed", BOOLEAN, lambda m, v: m.is_subscribed == v),
+)
+SORTS = (
+    Sort("sortOrder", lambda m: m.sort_order),
+    Sort("name", lambda m: _fold(m.name)),
+)
+_TESTS: dict[str, Test] = {c.name: c.test for c in CONDITIONS}
+_KEYS: dict[str, Callable[[Mailbox], Any]] = {s.name: s.key for s in SORTS}
+
+MAILBOX = DataType(
+    "Mailbox",
+    MAIL,
+    "RFC 8621 §2",
+    properties=(
+        Property("name", LISTED),
+        Property("parentId", LISTED),
+        Property("role", LISTED),
+        Property("sortOrder", LISTED),
+        Property("totalEmails", COUNTED),
+        Property("unreadEmails", COUNTED),
+        Property("totalThreads", COUNTED),
+        Property("unreadThreads", COUNTED),
+        Property("myRights", LISTED),
+        Property("isSubscribed", LISTED),
+    ),
+    get=Get(load, sources=LISTED | COUNTED),
+    query=Query(
+        run,
+        CONDITIONS,
+        SORTS,
+        arguments=(
+            Argument("sortAsTree", BOOLEAN, False),
+            Argument("filterAsTree", BOOLEAN, False),
+        ),
+    ),
+)

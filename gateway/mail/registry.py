@@ -1,0 +1,25 @@
+"""RFC 8621: the data types of the mail capability, as the JMAP core registers them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.jmap.spec import DataType
+from gateway.mail.capability import MAIL, account_capability
+from gateway.mail.email import EMAIL
+from gateway.mail.email_sort import SORTS
+from gateway.mail.mailbox import MAILBOX
+from gateway.mail.thread import THREAD
+from gateway.sync.account import Account
+
+TYPES: Final[tuple[DataType, ...]] = (MAILBOX, THREAD, EMAIL)
+
+
+def session_capabilities() -> dict[str, dict[str, Any]]:
+    """What the Session object says of the server, without core."""
+    return {MAIL: {}}
+
+
+def account_capabilities(_account: Account) -> dict[str, dict[str, Any]]:
+    """What the Session object says of one account."""
+    return {MAIL: account_capability(tuple(sort.name for sort in SORTS))}

@@ -1,0 +1,181 @@
+"""RFC 8620 §1.6.2: the accounts that are in memory, under one byte budget for the node.
+
+An account comes in with a login, which the IMAP server checks, and goes when nobody has used it
+for a while or when others need the memory. What was known of it goes to the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass
+from ssl import SSLContext
+
+from gateway.imap.commands.list import list_mailboxes
+from gateway.imap.commands.status import has_x_guid
+from gateway.imap.connection import Connection, Credentials, Endpoint
+from gateway.imap.pool import Pool
+from gateway.obs.log import get_logger
+from gateway.obs.metrics import ACTIVE_ACCOUNTS, INDEX_BYTES
+from gateway.store.base import Store, StoreError
+from gateway.sync import ids
+from gateway.sync.account import Account
+from gateway.sync.data import AccountData
+from gateway.sync.identity import Tier
+from gateway.sync.shelf import Shelf
+
+IDLE_SECONDS = 600.0
+_SWEEP_SECONDS = 15.0
+_EPOCH_OCTETS = 6
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to reach the IMAP server, and how much memory all accounts may take."""
+
+    endpoint: Endpoint
+    ssl_context: SSLContext | None
+    connections: int = 2
+    connect_seconds: float = 20.0
+    silence_seconds: float = 30.0
+    idle_seconds: float = 60.0
+    memory_bytes: int = 1 << 30
+
+
+class _Door:
+    """Opens connections for one user, with the credentials that worked last."""
+
+    def __init__(self, settings: Settings, credentials: Credentials, client: str) -> None:
+        self._settings = settings
+        self.credentials = credentials
+        self.client = client
+
+    async def open(self) -> Connection:
+        """A connection that is logged in. Raises ImapError."""
+        settings = self._settings
+        connection = await Connection.open(
+            settings.endpoint,
+            settings.ssl_context,
+            settings.connect_seconds,
+            silence=settings.silence_seconds,
+        )
+        try:
+            await connection.login(self.credentials, self.client)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+
+class Accounts:
+    """Opens, keeps and lets go of accounts; one for each user of the server."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._accounts: dict[str, Account] = {}
+        self._doors: dict[str, _Door] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def get(self, username: str) -> Account | None:
+        """The account of a user, if it is in memory."""
+        return self._accounts.get(username)
+
+    async def login(self, username: str, password: str, client_address: str) -> Account:
+        """The account of a user whom the server lets in with this password.
+
+        Raises AuthenticationFailed, ServerBusy, and any other ImapError when the server can not
+        be asked.
+        """
+        door = _Door(self._settings, Credentials(username, password), client_address)
+        connection = await door.open()
+        lock = self._opening.setdefault(username, asyncio.Lock())
+        async with lock:
+            account = self._accounts.get(username)
+            if account is None:
+                account = await self._open(username, door, connection)
+            else:
+                known = self._doors[username]
+                known.credentials, known.client = door.credentials, client_address
+                await self._lend(account, connection)
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep())
+        account.last_used = time.monotonic()
+        return account
+
+    async def _open(self, username: str, door: _Door, connection: Connection) -> Account:
+        endpoint = self._settings.endpoint
+        account_id = ids.account_id(f"{endpoint.host}:{endpoint.port}", username)
+        shelf = Shelf(self._store, account_id)
+        data = await _load(shelf)
+        if data is None:
+            data = AccountData(await _tier(connection), _epoch())
+        pool = Pool(door.open, self._settings.connections, self._settings.idle_seconds)
+        pool.adopt(connection)
+        account = Account(account_id, username, data, pool, shelf)
+        self._accounts[username], self._doors[username] = account, door
+        ACTIVE_ACCOUNTS.set(len(self._accounts))
+        return account
+
+    async def _lend(self, account: Account, connection: Connection) -> None:
+        """A login's connection is of use to the account, unless it has enough of them."""
+        if account.pool.count < self._settings.connections:
+            account.pool.adopt(connection)
+        else:
+            await connection.close()
+
+    async def _sweep(self) -> None:
+        """Let go of what was not used for long, and of what was used least when memory is short."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = time.monotonic()
+            by_age = sorted(self._accounts.values(), key=lambda a: a.last_used)
+            total = sum(account.nbytes for account in by_age)
+            INDEX_BYTES.set(total)
+            for account in by_age:
+                idle = now - account.last_used
+                short = total > self._settings.memory_bytes and idle > _SWEEP_SECONDS
+                if idle > IDLE_SECONDS or short:
+                    total -= account.nbytes
+                    await self._let_go(account)
+
+    async def _let_go(self, account: Account) -> None:
+        async with self._opening.setdefault(account.username, asyncio.Lock()):
+            self._accounts.pop(account.username, None)
+            self._doors.pop(account.username, None)
+            await account.close()
+        self._opening.pop(account.username, None)
+        ACTIVE_ACCOUNTS.set(len(self._accounts))
+
+    async def close(self) -> None:
+        """Save and close all accounts."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await asyncio.gather(*(self._let_go(account) for account in list(self._accounts.values())))
+
+
+def _epoch() -> str:
+    return secrets.token_urlsafe(_EPOCH_OCTETS)
+
+
+async def _load(shelf: Shelf) -> AccountData | None:
+    try:
+        return await shelf.load(_epoch())
+    except StoreError as error:
+        log.warning("load_failed", reason=error.reason)
+        return None
+
+
+async def _tier(connection: Connection) -> Tier:
+    """The best name for messages that the server has (RFC 8474, and what came before it)."""
+    if "OBJECTID" in connection.capabilities:
+        return Tier.EMAILID
+    if "X-GM-EXT-1" in connection.capabilities:
+        return Tier.X_GM_MSGID
+    if has_x_guid(connection):
+        await list_mailboxes(connection)  # shows whether the server knows X-GUID
+    return Tier.X_GUID if has_x_guid(connection) else Tier.FINGERPRINT

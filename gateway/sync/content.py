@@ -1,0 +1,284 @@
+"""RFC 8621 §4.1.2-4.1.4: what never changes about an Email, and where it is read from.
+
+Header fields, structure and preview are looked for in memory, then in the store, and then asked
+of the server, with one FETCH a mailbox for all that is missing. Parsed forms of what was shown
+last are kept, as list views ask for the same Emails again and again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gateway.imap.command import Command
+from gateway.imap.commands.fetch import Fetch, Fetched
+from gateway.imap.connection import Connection
+from gateway.imap.errors import CommandRefused
+from gateway.imap.wire import items
+from gateway.imap.wire.encode import pack_uids
+from gateway.imap.wire.items import Item
+from gateway.mime import body, preview
+from gateway.mime.structure import Part
+from gateway.sync import structures
+from gateway.sync.arrays import Uids
+from gateway.sync.emails import UNKNOWN
+from gateway.sync.fetching import HEADER, put_structures
+from gateway.sync.lru import Cache
+from gateway.sync.reader import Reader
+from gateway.sync.shelf import Shelf
+from gateway.sync.strings import StringColumn
+
+_PARSED = 1024
+PIECE = 1 << 20
+# Enough of a message's first text to fill a preview of 256 characters, mark-up included.
+_PREVIEW_OCTETS = 8192
+
+
+class Want(Enum):
+    """What of an Email is to be readable without any further waiting."""
+
+    HEADER = "header"
+    STRUCTURE = "structure"
+    PREVIEW = "preview"
+    ATTACHMENT = "attachment"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The first `octets` of a body section of the Email in a row, as they are in the message."""
+
+    row: int
+    section: str
+    octets: int
+
+
+class Content:
+    """The immutable content of the Emails of one account."""
+
+    def __init__(self, reader: Reader, shelf: Shelf) -> None:
+        self._reader = reader
+        self._data = reader.data
+        self._shelf = shelf
+        self._headers: Cache[int, dict[str, Any]] = Cache(_PARSED)
+        self._parts: Cache[int, Part] = Cache(_PARSED)
+
+    # --- what is here, after read() --------------------------------------------------------------
+
+    def convenience(self, row: int, parse: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
+        """Parsed header fields of the list view; do not modify them."""
+        return self._headers.get(row, lambda: parse(self._data.headers.get(row) or b""))
+
+    def structure(self, row: int) -> Part:
+        """The part tree of an Email."""
+        return self._parts.get(row, lambda: structures.parse(self._data.structures.get(row) or b""))
+
+    def preview(self, row: int) -> str:
+        """RFC 8621 §4.1.4 preview."""
+        return (self._data.previews.get(row) or b"").decode("utf-8", "replace")
+
+    # --- making it be here -----------------------------------------------------------------------
+
+    async def read(self, rows: Sequence[int], wanted: Iterable[Want]) -> set[int]:
+        """Make what is wanted readable; returns the rows whose messages are gone.
+
+        Raises ImapError.
+        """
+        missing = {want: await self._missing(rows, want) for want in wanted}
+        every = sorted(set().union(*missing.values())) if missing else []
+        if not every:
+            return set()
+        groups = self._reader.by_mailbox(every)
+        left = await asyncio.gather(
+            *(self._fetch(number, uids, missing) for number, uids in groups.items())
+        )
+        gone = set().union(*left)
+        placeless = set(every) - {row for uids in groups.values() for row in uids.values()}
+        return gone | placeless
+
+    async def _missing(self, rows: Sequence[int], want: Want) -> set[int]:
+        if want is Want.ATTACHMENT:
+            return {row for row in rows if self._data.emails.attachment[row] == UNKNOWN}
+        column = self._data.strings[want.value]
+        if absent := column.missing(rows):
+            await self._shelf.fill(self._data, want.value, absent)
+        return {row for row in rows if column.get(row) is None}
+
+    async def load_headers(self, rows: range) -> None:
+        """Make the header fields of a range of rows readable, of those that are still there."""
+        absent = await self._missing(rows, Want.HEADER)
+        present = [row for row in sorted(absent) if self._data.emails.placements(row)]
+        if present:
+            await self.read(present, (Want.HEADER,))
+
+    async def _fetch(
+        self, number: int, uids: dict[int, int], missing: dict[Want, set[int]]
+    ) -> set[int]:
+        """FETCH what is missing of messages of one mailbox; returns the rows that are gone."""
+        lacking = {want for want, rows in missing.items() if not rows.isdisjoint(uids.values())}
+        # A connection that selected the mailbox a while ago may not show what came since.
+        for again in (False, True):
+            found = await self._fetch_once(number, sorted(uids), lacking, again=again)
+            uids = {uid: row for uid, row in uids.items() if uid not in found}
+            if not uids:
+                break
+        return set(uids.values())
+
+    async def _fetch_once(
+        self, number: int, uids: list[int], lacking: set[Want], *, again: bool
+    ) -> set[int]:
+        previews_by_server = False
+
+        def make(connection: Connection) -> list[Command[Any]]:
+            nonlocal previews_by_server
+            previews_by_server = "PREVIEW" in connection.capabilities
+            asked = _items(lacking, previews_by_server)
+            return [Fetch(packed, asked) for packed in pack_uids(uids, connection.max_set)]
+
+        found: set[int] = set()
+        for result in await self._reader.run(number, make, again=again):
+            part = result.partial if isinstance(result, CommandRefused) else result
+            if isinstance(part, Fetched):
+                self._keep(number, part, lacking)
+                found.update(row.uid for row in part.rows)
+            if isinstance(result, CommandRefused) and not found:
+                raise result
+        if Want.PREVIEW in lacking and not previews_by_server:
+            placed = self._data.index.mailbox(number)
+            at = [int(p) for p in placed.positions(_array(sorted(found))) if p >= 0]
+            await self._make_previews(placed.rows[at].tolist())
+        return found
+
+    def _keep(self, number: int, fetched: Fetched, lacking: set[Want]) -> None:
+        placed = self._data.index.mailbox(number)
+        at = placed.positions(_array([row.uid for row in fetched.rows])).tolist()
+        known = [
+            (int(placed.rows[p]), row) for p, row in zip(at, fetched.rows, strict=True) if p >= 0
+        ]
+        if Want.HEADER in lacking:
+            _put(self._data.headers, ((row, f.sections.get(HEADER.name)) for row, f in known))
+        if Want.PREVIEW in lacking:
+            _put(self._data.previews, ((row, f.preview) for row, f in known if f.preview))
+        raw = {f.uid: f.bodystructure for _, f in known if f.bodystructure is not None}
+        if raw:
+            put_structures(self._data, number, raw)
+
+    async def _make_previews(self, rows: list[int]) -> None:
+        """Previews of our own, where the server has none: from the first text part."""
+        first = {row: part for row in rows if (part := _first_text(self.structure(row)))}
+        wanted = [Section(row, part.part_id or "1", _PREVIEW_OCTETS) for row, part in first.items()]
+        octets = await self.sections(wanted)
+        made = dict.fromkeys(rows, b"")
+        for section in wanted:
+            part = first[section.row]
+            value = body.body_value(octets.get((section.row, section.section)) or b"", part, 0)
+            text = preview.preview(value["value"], part.type == "text/html")
+            made[section.row] = text.encode()
+        self._data.previews.put(made.keys(), made.values())
+
+    # --- bodies, which are not kept --------------------------------------------------------------
+
+    async def sections(self, wanted: Sequence[Section]) -> dict[tuple[int, str], bytes | None]:
+        """Octets of body sections, in one round trip a mailbox; None for what is gone.
+
+        Raises ImapError.
+        """
+        found: dict[tuple[int, str], bytes | None] = {}
+        of_row: dict[int, list[Section]] = {}
+        for section in wanted:
+            of_row.setdefault(section.row, []).append(section)
+        groups = self._reader.by_mailbox(of_row)
+        await asyncio.gather(
+            *(self._read_sections(number, uids, of_row, found) for number, uids in groups.items())
+        )
+        return found
+
+    async def _read_sections(
+        self,
+        number: int,
+        uids: dict[int, int],
+        of_row: dict[int, list[Section]],
+        found: dict[tuple[int, str], bytes | None],
+    ) -> None:
+        start = 0
+        left = [(uid, row, section) for uid, row in uids.items() for section in of_row[row]]
+        while left:
+            asked = [_section(section, start) for _, _, section in left]
+            commands = [
+                Fetch(b"%d" % uid, (item,)) for (uid, _, _), item in zip(left, asked, strict=True)
+            ]
+            results = await self._reader.run(number, partial(_these, commands), again=False)
+            longer = []
+            for (uid, row, section), item, result in zip(left, asked, results, strict=True):
+                octets = _octets(result, uid, item)
+                if octets is not None:
+                    place = row, section.section
+                    found[place] = (found.get(place) or b"") + octets
+                    if len(octets) == PIECE and start + PIECE < section.octets:
+                        longer.append((uid, row, section))
+            left, start = longer, start + PIECE
+
+    async def piece(self, row: int, section: str, start: int) -> bytes | None:
+        """At most PIECE octets of a body section from `start` on; None when the Email is gone.
+
+        Raises ImapError.
+        """
+        item = items.section(part=section, window=(start, PIECE))
+        for number, uids in self._reader.by_mailbox([row]).items():
+            (uid,) = uids
+            for again in (False, True):
+                commands = [Fetch(b"%d" % uid, (item,))]
+                (result,) = await self._reader.run(number, partial(_these, commands), again=again)
+                octets = _octets(result, uid, item)
+                if octets is not None:
+                    return octets
+        return None
+
+
+def _these(commands: Sequence[Command[Any]], _connection: Connection) -> Sequence[Command[Any]]:
+    return commands
+
+
+def _array(uids: list[int]) -> Uids:
+    return np.array(uids, np.uint32)
+
+
+def _first_text(root: Part) -> Part | None:
+    """The part that a person would read first."""
+    lists = body.body_lists(root)
+    texts = (part for part in (*lists.text, *lists.html) if part.type.startswith("text/"))
+    return next(texts, None)
+
+
+def _items(lacking: set[Want], previews_by_server: bool) -> list[Item]:
+    asked = []
+    if Want.HEADER in lacking:
+        asked.append(HEADER)
+    if Want.PREVIEW in lacking and previews_by_server:
+        asked.append(items.PREVIEW)
+    own_preview = Want.PREVIEW in lacking and not previews_by_server
+    if own_preview or not lacking.isdisjoint((Want.STRUCTURE, Want.ATTACHMENT)):
+        asked.append(items.BODYSTRUCTURE)
+    return asked
+
+
+def _section(section: Section, start: int) -> Item:
+    """The piece of a section that begins at `start`: what is longer comes in several."""
+    octets = max(1, min(PIECE, section.octets - start))
+    return items.section(part=section.section, window=(start, octets))
+
+
+def _octets(result: Fetched | CommandRefused, uid: int, item: Item) -> bytes | None:
+    fetched = result.partial if isinstance(result, CommandRefused) else result
+    rows = fetched.rows if isinstance(fetched, Fetched) else []
+    return next((row.sections.get(item.name) for row in rows if row.uid == uid), None)
+
+
+def _put(column: StringColumn, values: Iterable[tuple[int, bytes | None]]) -> None:
+    known = [(row, value) for row, value in values if value is not None]
+    column.put((row for row, _ in known), (value for _, value in known))

@@ -1,0 +1,9 @@
+"""What can come between the index and the server (RFC 9051 §2.3.1.1)."""
+
+from __future__ import annotations
+
+from gateway.imap.errors import ImapError
+
+
+class MailboxChanged(ImapError):
+    """A mailbox is not the one the index knows: it is gone, or has another UIDVALIDITY."""

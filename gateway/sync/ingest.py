@@ -1,0 +1,123 @@
+"""RFC 9051 §7.5.2 (FETCH) to the index: pass 1, what is known of a message from its header."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.imap.wire.fetchshape import Columns
+from gateway.mime.threading import thread_root
+from gateway.sync import dates, identity, ids
+from gateway.sync.arrays import Rows
+from gateway.sync.identity import Tier
+from gateway.sync.index import AccountIndex, Arrivals
+from gateway.sync.strings import StringColumn
+
+
+def add(
+    index: AccountIndex, headers: StringColumn, number: int, tier: Tier, columns: Columns
+) -> Rows:
+    """Put messages of a mailbox into the index; returns their rows.
+
+    What a server leaves out counts as empty; a message that it does not name is passed over, and
+    asked for again by the next synchronisation.
+    """
+    messages = _without_gaps(columns, tier)
+    if not messages.uid:
+        return np.zeros(0, np.int32)
+    uids = numbers(messages.uid).astype(np.uint32)
+    octets = numbers(messages.size)
+    received = dates.seconds(messages.internaldate)
+    if tier is Tier.FINGERPRINT:
+        known = identity.of_fingerprints(
+            uids.tolist(),
+            messages.header,
+            octets.tolist(),
+            received.tolist(),
+            index.emails,
+            index.mailbox(number),
+        )
+    else:
+        known = identity.of_items(tier, messages.identity)
+    modseqs = numbers(messages.modseq) if messages.modseq else np.zeros(len(uids), np.int64)
+    arrivals = Arrivals(
+        uids=uids,
+        digests=known.digests,
+        given=known.given,
+        bits=index.keywords.parse_column(messages.flags),
+        modseqs=modseqs.astype(np.uint64),
+        received=received,
+        octets=octets,
+    )
+    rows, made = index.add(number, arrivals)
+    if len(made):
+        _complete(index, headers, messages.header, known.digests, made.tolist())
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Messages:
+    """FETCH answers without gaps, a list each, in the same order."""
+
+    uid: list[bytes]
+    flags: list[bytes]
+    modseq: list[bytes]
+    internaldate: list[bytes]
+    size: list[bytes]
+    identity: list[bytes]
+    header: list[bytes]
+
+
+def _without_gaps(columns: Columns, tier: Tier) -> _Messages:
+    if tier is not Tier.FINGERPRINT and None in columns.identity:
+        kept = [i for i, value in enumerate(columns.identity) if value is not None]
+    else:
+        kept = None
+
+    def filled(column: Sequence[bytes | None], default: bytes) -> list[bytes]:
+        values = column if kept is None or not column else [column[i] for i in kept]
+        return [default if v is None else v for v in values]
+
+    return _Messages(
+        uid=filled(columns.uid, b""),
+        flags=filled(columns.flags, b""),
+        modseq=filled(columns.modseq, b"0"),
+        internaldate=filled(columns.internaldate, b""),
+        size=filled(columns.size, b"0"),
+        identity=filled(columns.identity, b""),
+        header=filled(columns.header, b""),
+    )
+
+
+def _complete(
+    index: AccountIndex,
+    headers: StringColumn,
+    blocks: Sequence[bytes],
+    digests: Sequence[bytes],
+    made: list[int],
+) -> None:
+    """Thread and header of the rows just made, which are the last ones."""
+    emails = index.emails
+    start = emails.size - len(made)
+    made_blocks = [blocks[i] for i in made]
+    keys = b"".join(_thread_key(blocks[i], digests[i]) for i in made)
+    emails.thread[start : emails.size] = emails.threads(
+        np.frombuffer(keys, ">u8").astype(np.uint64)
+    )
+    headers.put(range(start, emails.size), made_blocks)
+
+
+def _thread_key(header: bytes, digest: bytes) -> bytes:
+    root, base_subject = thread_root(header)
+    # A message that names no message at all is a Thread of its own.
+    return ids.thread_digest(root, base_subject) if root else digest[: ids.THREAD_DIGEST_OCTETS]
+
+
+def numbers(values: Sequence[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """A column of decimal numbers; ValueError when one of them is none."""
+    column = np.fromstring(b" ".join(values).decode("ascii"), np.int64, sep=" ")
+    if len(column) != len(values):
+        raise ValueError("a number is missing")
+    return column

@@ -1,0 +1,77 @@
+"""What the store keeps of one account: the index, and full chunks of strings.
+
+All of it is rebuildable. A chunk's key names the Emails it is about, so a chunk that was written
+for another index, in which the same rows were other messages, is never read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+
+from gateway.store.base import Store
+from gateway.sync import snapshot, strings
+from gateway.sync.data import AccountData
+from gateway.sync.strings import CHUNK_ROWS, StringColumn
+
+_INDEX = "index"
+_CHUNKS_AT_ONCE = 64
+
+
+class Shelf:
+    """The store, for one account."""
+
+    def __init__(self, store: Store, account_id: str) -> None:
+        self._store = store
+        self._account = account_id
+
+    async def load(self, epoch: str) -> AccountData | None:
+        """The account as it was saved, None when there is nothing that can be used."""
+        octets = await self._store.load(self._account, _INDEX)
+        if octets is None:
+            return None
+        try:
+            return await asyncio.to_thread(snapshot.load, octets, epoch)
+        except snapshot.NotASnapshot:
+            # What belongs to an index that can not be read will never be asked for again.
+            await self._store.delete_account(self._account)
+            return None
+
+    async def save(self, data: AccountData) -> None:
+        """Write the index, and the chunks that were not yet written, a few at a time.
+
+        The chunks come first: an index without them costs a FETCH, chunks without an index
+        are lost.
+        """
+        for name, column in data.strings.items():
+            full = [n for n in sorted(column.unsaved) if (n + 1) * CHUNK_ROWS <= data.emails.size]
+            for start in range(0, len(full), _CHUNKS_AT_ONCE):
+                numbers = full[start : start + _CHUNKS_AT_ONCE]
+                column.unsaved.difference_update(numbers)
+                entries = {_key(data, name, n): await packed(column, n) for n in numbers}
+                await self._store.save(self._account, entries)
+        octets = await asyncio.to_thread(snapshot.dump, snapshot.capture(data))
+        await self._store.save(self._account, {_INDEX: octets})
+
+    async def fill(self, data: AccountData, name: str, numbers: Iterable[int]) -> None:
+        """Bring chunks of a column into memory, those that the store has."""
+        keys = {_key(data, name, n): n for n in numbers if (n + 1) * CHUNK_ROWS <= data.emails.size}
+        if not keys:
+            return
+        found: Mapping[str, bytes] = await self._store.load_many(self._account, list(keys))
+        for key, octets in found.items():
+            data.strings[name].load(keys[key], octets)
+
+
+def _key(data: AccountData, name: str, number: int) -> str:
+    emails = data.emails.key[number * CHUNK_ROWS : (number + 1) * CHUNK_ROWS]
+    return f"{name}.{number}.{blake2b(emails.tobytes(), digest_size=8).hexdigest()}"
+
+
+async def packed(column: StringColumn, number: int) -> bytes:
+    """The packed form of a chunk, made in a thread when there is none."""
+    while (octets := column.packed(number)) is None:
+        raw = column.raw(number)
+        column.set_packed(number, raw, await asyncio.to_thread(strings.pack, raw))
+    return octets
