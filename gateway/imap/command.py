@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from gateway.imap.errors import CommandRefused
+from gateway.imap.quirks import Quirk
 from gateway.imap.wire.capability import Capabilities
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged, Untagged
@@ -68,8 +69,8 @@ class Commander(Protocol):
     """The extensions that ENABLE switched on (RFC 5161)."""
     server_name: str | None
     """The name in the server's ID (RFC 2971), lower case."""
-    quirks: set[str]
-    """What this server was found not to do, though it says it does."""
+    quirks: set[Quirk]
+    """What this server was found to do."""
 
     @property
     def max_set(self) -> int:
@@ -79,12 +80,18 @@ class Commander(Protocol):
     def conclude(self, command: Command[Any]) -> None:
         """Send the conclusion of a command that runs."""
 
-    async def run(self, command: Command[T], *, timeout: float = ...) -> T: ...
+    async def run(self, command: Command[T], *, timeout: float = ...) -> T:
+        """Run one command."""
+        ...
 
     async def run_all(
         self, *commands: Command[Any], timeout: float = ...
-    ) -> list[Any | CommandRefused]: ...
+    ) -> list[Any | CommandRefused]:
+        """Run commands that do not depend on each other, in one round trip."""
+        ...
 
     def stream(
         self, commands: Iterable[Command[T]], *, window: int = ..., timeout: float = ...
-    ) -> AsyncIterator[T]: ...
+    ) -> AsyncIterator[T]:
+        """Run many commands, some of them at a time."""
+        ...

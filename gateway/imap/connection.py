@@ -1,9 +1,7 @@
 """RFC 9051 §2, §3, §5.5: one connection to an IMAP server: states, pipelining, deadlines.
 
-Answers to pipelined commands overtake each other, so tagged responses are matched by tag; untagged
-ones are offered to the running commands in the order they were sent. Whatever nobody takes goes to
-`on_unsolicited`: nothing is dropped. A command that is cancelled or not answered in time ends the
-connection, so no later command can read its answer.
+A command that is cancelled or not answered in time ends the connection, so no later command can
+read its answer.
 """
 
 from __future__ import annotations
@@ -11,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from gateway import __version__
 from gateway.imap.command import Command
 from gateway.imap.commands.capability import Capability
-from gateway.imap.commands.examine import Selected
 from gateway.imap.commands.login import Credentials, log_in
 from gateway.imap.commands.logout import Logout
 from gateway.imap.commands.starttls import StartTls
+from gateway.imap.dispatch import Dispatcher, Running
 from gateway.imap.errors import (
     CommandRefused,
     CommandTimeout,
@@ -31,11 +29,10 @@ from gateway.imap.errors import (
     ProtocolError,
     ServerBusy,
 )
+from gateway.imap.quirks import Quirk
 from gateway.imap.transport import Transport
-from gateway.imap.wire import encode, responses
+from gateway.imap.wire import encode
 from gateway.imap.wire.capability import Capabilities
-from gateway.imap.wire.framer import Framer
-from gateway.imap.wire.responses import Continuation, Tagged, Untagged
 
 __all__ = ["Connection", "Credentials", "Endpoint"]
 
@@ -46,7 +43,6 @@ TIMEOUT = 60.0
 SILENCE = 30.0
 """Seconds without any octet after which a running command is given up."""
 _LOGOUT_SECONDS = 2.0
-_TAKES = 8  # times a chunk is tried as bulk rows, which bounds the work on hostile mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,36 +54,19 @@ class Endpoint:
     security: Literal["tls", "starttls", "plain"]
 
 
-@dataclass(slots=True, eq=False)
-class _Running:
-    command: Command[Any]
-    future: asyncio.Future[Any]
-
-
-class Connection:
+class Connection(Dispatcher):
     """A connection to one server for one user. Get one from `Connection.open`, then `login`."""
 
     def __init__(self, endpoint: Endpoint, *, silence: float = SILENCE) -> None:
+        super().__init__()
         self.endpoint = endpoint
-        self.capabilities = Capabilities()
         self.enabled = Capabilities()
         self.server_name: str | None = None
-        self.quirks: set[str] = set()
-        self.selected: Selected | None = None
-        self.on_unsolicited: Callable[[Untagged], None] = _ignore
+        self.quirks: set[Quirk] = set()
         self._silence = silence
-        self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
-        self._framer = Framer()
-        self._running: dict[bytes, _Running] = {}
-        self._unsent: deque[tuple[bytes, bytes, bool]] = deque()  # tag, octets, whether to wait
-        self._awaited: bytes | None = None  # the tag whose literal the server must ask for
-        self._greeting: asyncio.Future[Untagged] = self._loop.create_future()
-        self._plain_ends = False  # between the OK to STARTTLS and the end of the handshake
         self._heard = self._loop.time()
-        self._bye: str | None = None
-        self._lost: ImapError | None = None
-        self._transport: Transport
+        self._transport: Transport | None = None
 
     # --- Life ----------------------------------------------------------------------------------
 
@@ -123,27 +102,27 @@ class Connection:
 
     async def _open(self, ssl_context: ssl.SSLContext | None) -> None:
         implicit = ssl_context if self.endpoint.security == "tls" else None
-        self._transport = Transport(
+        transport = Transport(
             self.endpoint.host, self.endpoint.port, self, implicit, timeout=SILENCE
         )
-        await self._transport.wait_hello_from_server()
+        self._transport = transport
+        await transport.wait_hello_from_server()
         greeting = self._greeting.result()
         if greeting.name == "BYE":
             code = greeting.text.code
             raise ServerBusy(code.name if code else None, greeting.text.text)
         if greeting.name != "OK":  # PREAUTH: as whom? And no TLS could follow (RFC 9051 §11.1)
             raise ProtocolError(f"the server greets with {greeting.name}")
-        if self.endpoint.security == "starttls":
-            assert ssl_context is not None
-            await self._start_tls(ssl_context)
+        if self.endpoint.security == "starttls" and ssl_context is not None:
+            await self._start_tls(transport, ssl_context)
 
-    async def _start_tls(self, ssl_context: ssl.SSLContext) -> None:
+    async def _start_tls(self, transport: Transport, ssl_context: ssl.SSLContext) -> None:
         """RFC 9051 §6.2.1, §11.1. What was said before TLS is forgotten."""
         try:
             await self.run(StartTls())
         except CommandRefused as refused:
             raise ProtocolError(f"the server refuses STARTTLS: {refused.text}") from refused
-        await self._transport.start_tls(ssl_context)
+        await transport.start_tls(ssl_context)
         self._plain_ends = False
         self.capabilities = Capabilities()
         await self.run(Capability())
@@ -183,10 +162,8 @@ class Connection:
     async def close(self) -> None:
         """Log out if no command runs, and close."""
         if self._lost is None and not self._lock.locked():
-            try:
+            with suppress(ImapError):  # the connection ends in any case
                 await self.run(Logout(), timeout=_LOGOUT_SECONDS)
-            except ImapError:
-                pass  # the connection ends in any case
         self._fail(ConnectionLost("closed"))
 
     # --- Commands ------------------------------------------------------------------------------
@@ -213,7 +190,7 @@ class Connection:
         async with self._exclusively(commands[0].name if commands else "", timeout):
             running = self._send(commands)
             await self._settle(running, timeout)
-            return [_outcome(each.future) for each in running]
+            return [each.future.result() for each in running]
 
     async def stream(
         self, commands: Iterable[Command[T]], *, window: int = 2, timeout: float = TIMEOUT
@@ -224,7 +201,7 @@ class Connection:
         iteration early, other than by a refusal, closes the connection.
         """
         source = iter(commands)
-        waiting: deque[_Running] = deque()
+        waiting: deque[Running] = deque()
         async with self._exclusively("stream", timeout):
             try:
                 while True:
@@ -235,7 +212,7 @@ class Connection:
                     first = waiting[0]
                     await self._settle([first], timeout)
                     waiting.popleft()
-                    result = _outcome(first.future)
+                    result = first.future.result()
                     if isinstance(result, CommandRefused):
                         await self._settle(waiting, timeout)
                         raise result
@@ -249,7 +226,7 @@ class Connection:
     def conclude(self, command: Command[Any]) -> None:
         """Send the conclusion of a command that runs (DONE)."""
         if command.tag in self._running:
-            self._transport.write(command.conclusion)
+            self._write(command.conclusion)
 
     @asynccontextmanager
     async def _exclusively(self, name: str, timeout: float) -> AsyncIterator[None]:
@@ -265,32 +242,7 @@ class Connection:
         finally:
             self._lock.release()
 
-    def _send(self, commands: Sequence[Command[Any]]) -> list[_Running]:
-        encoded = [command.encode() for command in commands]
-        literals = encode.Literals.of(self.capabilities)
-        started: list[_Running] = []
-        for command, arguments in zip(commands, encoded, strict=True):
-            command.tag = self._transport.new_tag()
-            running = _Running(command, self._loop.create_future())
-            self._running[command.tag] = running
-            started.append(running)
-            *waits, last = encode.serialise(command.tag, arguments, literals)
-            self._unsent.extend((command.tag, octets, True) for octets in waits)
-            self._unsent.append((command.tag, last, False))
-        self._flush()
-        return started
-
-    def _flush(self) -> None:
-        """Send all that needs no continuation request first."""
-        ready: list[bytes] = []
-        while self._unsent and self._awaited is None:
-            tag, octets, waits = self._unsent.popleft()
-            ready.append(octets)
-            self._awaited = tag if waits else None
-        if ready:
-            self._transport.write(b"".join(ready))
-
-    async def _settle(self, running: Iterable[_Running], timeout: float) -> None:
+    async def _settle(self, running: Iterable[Running], timeout: float) -> None:
         """Wait until all are answered. Closes the connection when that is not to be."""
         pending = {each.future for each in running}
         patient = any(each.command.patient for each in running)
@@ -309,7 +261,7 @@ class Connection:
             self._fail(ConnectionLost("a command was given up"))
             raise
 
-    # --- Responses -----------------------------------------------------------------------------
+    # --- The link ------------------------------------------------------------------------------
 
     def received(self, chunk: bytes) -> None:
         """Octets came (called by the transport)."""
@@ -334,102 +286,12 @@ class Connection:
         """Wait for the greeting (called by the transport)."""
         await self._greeting
 
-    def _read(self, chunk: bytes) -> None:
-        position = 0
-        takes = _TAKES
-        fresh = True  # bulk rows are looked for where a run of them may begin
-        while position < len(chunk):
-            if self._plain_ends:
-                raise ProtocolError("octets after the answer to STARTTLS")
-            if fresh and takes and not self._framer.pending:
-                first = next(iter(self._running.values()), None)
-                if first is not None and first.command.bulk:
-                    takes -= 1
-                    fresh = False
-                    chunk = first.command.take(chunk[position:])
-                    position = 0
-                    continue
-            frame, position = self._framer.read(chunk, position)
-            if frame is not None and frame.octets:
-                self._dispatch(responses.parse(frame))
-                fresh = True
-
-    def _dispatch(self, response: Untagged | Tagged | Continuation) -> None:
-        if isinstance(response, Tagged):
-            self._tagged(response)
-        elif isinstance(response, Untagged):
-            self._untagged(response)
-        elif self._awaited is not None:
-            self._awaited = None
-            self._flush()
-        elif self._running:  # else unasked for: Exchange does that
-            first = next(iter(self._running.values()))
-            answer = first.command.answer(response.text)
-            if answer is not None:
-                self._transport.write(answer)
-
-    def _tagged(self, tagged: Tagged) -> None:
-        running = self._running.pop(tagged.tag, None)
-        if running is None:
-            raise ProtocolError(f"a response to no command: {tagged.tag!r}")
-        command = running.command
-        self._unsent = deque(entry for entry in self._unsent if entry[0] != tagged.tag)
-        if self._awaited == tagged.tag:
-            self._awaited = None
-        code = tagged.text.code
-        if code is not None and code.name == "CAPABILITY" and tagged.status == "OK":
-            self.capabilities = Capabilities.parse(code.arguments)
-        result: Any
-        try:
-            result = command.finish(tagged)
-        except CommandRefused as refused:
-            result = refused
-        if command.selects:
-            self.selected = result if isinstance(result, Selected) else None
-        self._plain_ends = isinstance(command, StartTls) and tagged.status == "OK"
-        for response in command.unclaimed():
-            self.on_unsolicited(response)
-        if not running.future.done():
-            running.future.set_result(result)
-        self._flush()
-
-    def _untagged(self, response: Untagged) -> None:
-        if not self._greeting.done():
-            if response.name not in responses.STATES:
-                raise ProtocolError(f"the server greets with {response.name}")
-            code = response.text.code
-            if code is not None and code.name == "CAPABILITY":
-                self.capabilities = Capabilities.parse(code.arguments)
-            self._greeting.set_result(response)
-            return
-        if response.name == "BYE":
-            self._bye = response.text.text
-        elif response.name == "CAPABILITY":
-            self.capabilities = Capabilities.parse(response.values)
-        for running in list(self._running.values()):
-            if running.command.collect(response):
-                return
-        self.on_unsolicited(response)
+    def _write(self, octets: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(octets)
 
     def _fail(self, error: ImapError) -> None:
-        """End the connection, and everything that waits for it, with the first error there was."""
-        if self._lost is None:
-            self._lost = error
-            self.selected = None
-        for future in (self._greeting, *(each.future for each in self._running.values())):
-            if not future.done():
-                future.set_exception(self._lost)
-                future.exception()  # whoever waited may have gone
-        self._running.clear()
-        self._unsent.clear()
-        if hasattr(self, "_transport"):
+        """End the connection, and everything that waits for it."""
+        self._give_up(error)
+        if self._transport is not None:
             self._transport.abort()
-
-
-def _outcome(future: asyncio.Future[Any]) -> Any:
-    """A command's result or CommandRefused; raises what ended the connection."""
-    return future.result()
-
-
-def _ignore(response: Untagged) -> None:
-    """Nobody has asked for news."""

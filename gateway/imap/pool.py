@@ -50,13 +50,14 @@ class Pool:
 
     @asynccontextmanager
     async def connection(
-        self, mailbox: bytes | None = None, deadline: float = 30.0
+        self, mailbox: bytes | None = None, deadline: float = 30.0, *, examined: bool = True
     ) -> AsyncIterator[Connection]:
         """Lend a connection, EXAMINEd on `mailbox` if one is named, within `deadline` seconds.
 
-        Without a mailbox, any state. Who comes first is served first. Raises what `connect` and
-        EXAMINE raise (MailboxUnavailable), CommandTimeout when no connection became free, and
-        ConnectionLost when the pool is closed.
+        Without a mailbox, any state. With `examined` false, `mailbox` is only a preference: the
+        caller sends its own EXAMINE, in one go with what follows. Who comes first is served first.
+        Raises what `connect` and EXAMINE raise (MailboxUnavailable), CommandTimeout when no
+        connection became free, and ConnectionLost when the pool is closed.
         """
         try:
             async with asyncio.timeout(deadline):
@@ -64,7 +65,7 @@ class Pool:
         except TimeoutError:
             raise CommandTimeout("connection", deadline) from None
         try:
-            if mailbox is not None and not _has(lent, mailbox):
+            if mailbox is not None and examined and not _has(lent, mailbox):
                 await examine(lent, mailbox)
             yield lent
         finally:
@@ -77,9 +78,7 @@ class Pool:
     async def close(self) -> None:
         """Close all connections, lent ones too; waiting callers get ConnectionLost."""
         self._closed = True
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._wake()
         idle, self._idle = self._idle, []
         for _, timer in idle:
             timer.cancel()
@@ -93,13 +92,15 @@ class Pool:
 
     async def _lease(self, mailbox: bytes | None) -> Connection:
         """The best connection there is, once it is this caller's turn."""
-        if self._waiters or not self._available():
-            await self._turn()
+        first = False
         while True:
+            await self._turn(first)
             if self._closed:
+                self._wake()
                 raise ConnectionLost("the pool is closed")
             idle = self._choose(mailbox)
             if idle is not None:
+                self._wake()
                 return idle
             if self._may_connect():
                 try:
@@ -107,36 +108,32 @@ class Pool:
                 except ServerBusy:
                     if not self._shrink():
                         raise
-            await self._turn(first=True)
+            first = True
 
-    async def _turn(self, *, first: bool = False) -> None:
-        """Wait in line until something is available."""
-        waiter = asyncio.get_running_loop().create_future()
+    async def _turn(self, first: bool) -> None:
+        """Wait in line until something is available; `first` puts a caller back to the front."""
+        if not self._waiters and self._available():
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         (self._waiters.appendleft if first else self._waiters.append)(waiter)
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self._wake()  # the turn passes to the next
+            self._waiters.remove(waiter)
+            self._wake()
             raise
-        finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+        self._waiters.remove(waiter)
 
     def _wake(self) -> None:
-        """Let the first in line try, if there is something to have."""
-        if not self._available():
-            return
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+        """Let the first in line try, if there is something to have. It stays in line until then."""
+        if self._waiters and not self._waiters[0].done() and self._available():
+            self._waiters[0].set_result(None)
 
     def _available(self) -> bool:
         return self._closed or any(not each.closed for each, _ in self._idle) or self._may_connect()
 
     def _may_connect(self) -> bool:
+        self._prune()
         limit = self._size if self._full_at is None else min(self._size, self._full_at)
         return self.count < limit
 
@@ -149,14 +146,8 @@ class Pool:
 
     def _choose(self, mailbox: bytes | None) -> Connection | None:
         """An idle connection to take; None when there is none or a new one is better."""
-        alive = []
-        for each in self._idle:
-            if each[0].closed:
-                each[1].cancel()
-            else:
-                alive.append(each)
-        self._idle = alive
-        ranked = sorted(alive, key=lambda each: _preference(each[0], mailbox))
+        self._prune()
+        ranked = sorted(self._idle, key=lambda each: _preference(each[0], mailbox))
         if not ranked or (_preference(ranked[0][0], mailbox) == _OTHER and self._may_connect()):
             return None
         connection, timer = ranked[0]
@@ -165,15 +156,22 @@ class Pool:
         self._leased.add(connection)
         return connection
 
+    def _prune(self) -> None:
+        """Forget idle connections that the server closed."""
+        for connection, timer in self._idle:
+            if connection.closed:
+                timer.cancel()
+        self._idle = [each for each in self._idle if not each[0].closed]
+
     async def _make(self) -> Connection:
         self._connecting += 1
+        self._wake()
         loop = asyncio.get_running_loop()
-        made = False
         try:
             if (pause := self._not_before - loop.time()) > 0:
                 await asyncio.sleep(pause)
             connection = await self._connect()
-            made = True
+            self._leased.add(connection)
             self._failures = 0
         except ImapError:
             self._failures += 1
@@ -182,9 +180,7 @@ class Pool:
             raise
         finally:
             self._connecting -= 1
-            if not made:
-                self._wake()
-        self._leased.add(connection)
+            self._wake()
         if self._closed:
             self._return(connection)
             raise ConnectionLost("the pool is closed")

@@ -1,8 +1,8 @@
 """RFC 9051 §2.1: the link to a server, which is aioimaplib's.
 
-aioimaplib opens the connection, TLS included, and makes the tags. Its reader and its commands are
-replaced: they recurse for each line, alter what they read and lose answers. The names overridden
-here are private to it; tests/imap/test_transport.py holds them to what this module expects.
+aioimaplib opens the connection, TLS included. Its reader and its commands are replaced: they
+recurse for each line, alter what they read and lose answers. The names overridden here are private
+to it; tests/imap/test_transport.py holds it to what this module expects.
 """
 
 from __future__ import annotations
@@ -83,11 +83,6 @@ class Transport(aioimaplib.IMAP4):  # type: ignore[misc]
     def write(self, octets: bytes) -> None:
         """Send octets; nothing happens when the link is gone."""
         self.protocol.transport.write(octets)
-
-    def new_tag(self) -> bytes:
-        """A tag no other command of this link has."""
-        tag: str = self.protocol.new_tag()
-        return tag.encode()
 
     def abort(self) -> None:
         """Drop the link at once, and the attempt to make one."""

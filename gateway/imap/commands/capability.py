@@ -1,5 +1,7 @@
 """RFC 9051 §6.1.1: CAPABILITY."""
 
+# ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
+
 from __future__ import annotations
 
 from typing import ClassVar

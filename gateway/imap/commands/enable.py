@@ -1,5 +1,7 @@
 """RFC 5161 (RFC 9051 §6.3.1): ENABLE."""
 
+# ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -13,8 +15,10 @@ from gateway.imap.wire.responses import Tagged, Untagged
 
 
 class Enable(Command[Capabilities]):
-    """Switches extensions on. The result is what the server said it enabled: iCloud answers OK to
-    ENABLE QRESYNC without an untagged ENABLED, and does nothing."""
+    """Switches extensions on. The result is what the server said it enabled.
+
+    iCloud answers OK to ENABLE QRESYNC without an untagged ENABLED, and does nothing.
+    """
 
     name: ClassVar[str] = "ENABLE"
 

@@ -1,5 +1,7 @@
 """RFC 9051 §6.3.3 EXAMINE, §6.4.1 CLOSE; RFC 7162 §3.1.2 HIGHESTMODSEQ; RFC 8474 §4.2 MAILBOXID."""
 
+# ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
+
 from __future__ import annotations
 
 import re

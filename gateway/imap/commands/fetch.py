@@ -1,5 +1,7 @@
 """RFC 9051 §6.4.5, §6.4.9: UID FETCH; RFC 7162 §3.1.4, §3.2.6: CHANGEDSINCE, VANISHED."""
 
+# ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
+
 from __future__ import annotations
 
 from bisect import bisect_right
@@ -24,8 +26,8 @@ class FetchRow:
     """What the server said of one message. An item it left out is None, and not in `present`.
 
     `internaldate` is as sent, without its quotes; `identity` is the value of the one identity item
-    asked for; `bodystructure` is nested lists (see wire.tokens); `sections` has the octets of each
-    section under its `Item.name`.
+    asked for; `bodystructure` is raw, for tokens.parse; `sections` has the octets of each section
+    under its `Item.name`.
     """
 
     uid: int
@@ -35,7 +37,7 @@ class FetchRow:
     size: int | None = None
     identity: bytes | None = None
     thread: bytes | None = None
-    bodystructure: Value = None
+    bodystructure: bytes | None = None
     preview: bytes | None = None
     sections: dict[str, bytes | None] = field(default_factory=dict)
     present: set[str] = field(default_factory=set)
@@ -163,16 +165,19 @@ async def fetch(
 
 
 def row_values(response: Untagged) -> dict[str, Value]:
-    """The items of a FETCH response by name (see items.label)."""
-    values = response.values
+    """The items of a FETCH response by name (see items.label); a BODYSTRUCTURE as its octets."""
+    values, spans = response.values_with_spans()
     if len(values) != 1 or not isinstance(values[0], list) or len(values[0]) % 2:
         raise ProtocolError("a FETCH response is no list of items and values")
-    row = values[0]
-    return {
-        items.label(name): value
-        for name, value in zip(row[::2], row[1::2], strict=True)
-        if isinstance(name, bytes)
-    }
+    found: dict[str, Value] = {}
+    for place, name in enumerate(values[0][::2]):
+        if isinstance(name, bytes):
+            value = values[0][2 * place + 1]
+            if name.upper() == b"BODYSTRUCTURE" and isinstance(value, list):
+                start, end = spans[2 * place + 1]
+                value = response.frame.octets[start:end]
+            found[items.label(name)] = value
+    return found
 
 
 def in_ranges(ranges: Sequence[Range], uid: int) -> bool:
@@ -196,7 +201,7 @@ def _fill(row: FetchRow, found: dict[str, Value]) -> None:
         elif name in _THREADS:
             row.thread = _single(value)
         elif name == "BODYSTRUCTURE":
-            row.bodystructure = value
+            row.bodystructure = value if isinstance(value, bytes) else None
         elif name == "PREVIEW":
             row.preview = _single(value)
         elif name.startswith(("BODY[", "BINARY[")):

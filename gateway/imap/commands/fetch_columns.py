@@ -1,5 +1,7 @@
 """RFC 9051 §6.4.9: UID FETCH of whole mailboxes, as columns (see wire.fetchshape)."""
 
+# ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence

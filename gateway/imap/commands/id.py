@@ -1,5 +1,7 @@
 """RFC 2971: ID."""
 
+# ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,14 +1,14 @@
 """RFC 9051 §6.3.9 LIST; RFC 5258 LIST-EXTENDED, RFC 5819 LIST-STATUS, RFC 6154 SPECIAL-USE."""
 
+# ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
+
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from gateway.imap.command import Command, Commander
 from gateway.imap.commands.status import (
-    NO_X_GUID,
     Status,
     StatusOf,
     has_x_guid,
@@ -17,14 +17,13 @@ from gateway.imap.commands.status import (
     parse_status,
 )
 from gateway.imap.errors import CommandRefused, ProtocolError
+from gateway.imap.quirks import NO_LIST_RETURN, NO_X_GUID
 from gateway.imap.wire import encode, modutf7
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged, Untagged
 
 _SUBSCRIBED = "\\subscribed"
 _NOSELECT = "\\noselect"
-_NO_RETURN = "LIST RETURN"
-"""A quirk: the server announces LIST-EXTENDED and refuses it, or answers nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,7 @@ async def list_mailboxes(conn: Commander) -> list[Listed]:
     Raises CommandRefused when the server refuses even a plain LIST.
     """
     extended = "LIST-EXTENDED" in conn.capabilities or "IMAP4REV2" in conn.capabilities
-    if not extended or _NO_RETURN in conn.quirks:
+    if not extended or NO_LIST_RETURN in conn.quirks:
         return await _list_plainly(conn)
     returns = ["SUBSCRIBED", "CHILDREN"]
     if "SPECIAL-USE" in conn.capabilities or "IMAP4REV2" in conn.capabilities:
@@ -139,7 +138,7 @@ async def list_mailboxes(conn: Commander) -> list[Listed]:
             listed = []
         break
     if not listed:  # strato.de, ProtonMail Bridge
-        conn.quirks.add(_NO_RETURN)
+        conn.quirks.add(NO_LIST_RETURN)
         return await _list_plainly(conn)
     return listed if with_status else await _with_status(conn, listed)
 

@@ -1,5 +1,7 @@
 """RFC 9051 §6.2.2 AUTHENTICATE (RFC 4616 PLAIN, RFC 4959 SASL-IR), §6.2.3 LOGIN; RFC 5530 codes."""
 
+# ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
+
 from __future__ import annotations
 
 import base64

@@ -1,5 +1,7 @@
 """RFC 2342 (RFC 9051 §6.3.10): NAMESPACE."""
 
+# ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
+
 from __future__ import annotations
 
 from dataclasses import dataclass

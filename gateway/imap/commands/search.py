@@ -1,5 +1,7 @@
 """RFC 9051 §6.4.4 SEARCH, RFC 5256 SORT; RFC 4731 ESEARCH, RFC 5267 ESORT and PARTIAL."""
 
+# ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -7,16 +9,13 @@ from typing import ClassVar
 
 from gateway.imap.command import Command, Commander
 from gateway.imap.errors import CommandRefused
+from gateway.imap.quirks import NO_ESEARCH, NO_SORT_PARTIAL
 from gateway.imap.wire import encode
 from gateway.imap.wire.criteria import Criteria
 from gateway.imap.wire.encode import Encoded
-from gateway.imap.wire.responses import Tagged, Untagged
+from gateway.imap.wire.responses import Tagged, Untagged, number
 from gateway.imap.wire.sequences import parse_numbers
 from gateway.imap.wire.tokens import Value
-
-_NO_ESEARCH = "ESEARCH"
-"""A quirk: the server announces ESEARCH and refuses it."""
-_NO_PARTIAL = "ESORT PARTIAL"
 
 
 class _Results(Command[list[int]]):
@@ -31,8 +30,8 @@ class _Results(Command[list[int]]):
         if response.name != self.name:
             return False
         for value in response.values:
-            if isinstance(value, bytes) and value.isdigit():  # not the list (MODSEQ n)
-                self._numbers += parse_numbers(value)
+            if (uid := number(value)) is not None:  # else it is the list (MODSEQ n)
+                self._numbers.append(uid)
         return True
 
     def _collect_esearch(self, values: Sequence[Value]) -> bool:
@@ -103,13 +102,13 @@ class Sort(_Results):
 async def uid_search(conn: Commander, criteria: Criteria) -> list[int]:
     """UIDs of the selected mailbox that match, ascending. Raises CommandRefused (BADCHARSET...)."""
     extended = "ESEARCH" in conn.capabilities or "IMAP4REV2" in conn.capabilities
-    if extended and _NO_ESEARCH not in conn.quirks:
+    if extended and NO_ESEARCH not in conn.quirks:
         try:
             return await conn.run(Search(criteria, extended=True))
         except CommandRefused as refused:
             if refused.status != "BAD":
                 raise
-            conn.quirks.add(_NO_ESEARCH)
+            conn.quirks.add(NO_ESEARCH)
     return await conn.run(Search(criteria, extended=False))
 
 
@@ -122,11 +121,11 @@ async def uid_sort(
     """
     contexts = {"CONTEXT=SORT", "CONTEXT=SEARCH"}  # Dovecot announces only the latter
     partial = "ESORT" in conn.capabilities and not contexts.isdisjoint(conn.capabilities)
-    if limit is not None and partial and _NO_PARTIAL not in conn.quirks:
+    if limit is not None and partial and NO_SORT_PARTIAL not in conn.quirks:
         try:
             return await conn.run(Sort(keys, criteria, limit))
         except CommandRefused as refused:
             if refused.status != "BAD":
                 raise
-            conn.quirks.add(_NO_PARTIAL)
+            conn.quirks.add(NO_SORT_PARTIAL)
     return (await conn.run(Sort(keys, criteria, None)))[:limit]

@@ -1,5 +1,7 @@
 """RFC 9051 §6.3.11: STATUS; RFC 7162 HIGHESTMODSEQ, RFC 8474 MAILBOXID, Dovecot's X-GUID."""
 
+# ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,14 +10,13 @@ from typing import ClassVar
 
 from gateway.imap.command import Command, Commander
 from gateway.imap.errors import ProtocolError
+from gateway.imap.quirks import NO_X_GUID
 from gateway.imap.wire import encode
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged, Untagged, number
 from gateway.imap.wire.tokens import Value
 
 _ITEMS = ("MESSAGES", "UNSEEN", "UIDNEXT", "UIDVALIDITY")
-NO_X_GUID = "STATUS X-GUID"
-"""A quirk: a server that may be Dovecot refused X-GUID."""
 
 
 @dataclass(frozen=True, slots=True)

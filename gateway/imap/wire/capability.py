@@ -11,6 +11,7 @@ class Capabilities(frozenset[str]):
     """A set of capability names that ignores case: `"condstore" in capabilities`."""
 
     def __new__(cls, names: Iterable[str] = ()) -> Capabilities:
+        """A set of these names."""
         return super().__new__(cls, (name.upper() for name in names))
 
     @classmethod

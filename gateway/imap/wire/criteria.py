@@ -72,10 +72,12 @@ def modseq(least: int) -> Criteria:
 
 
 def uids(packed: SequenceSet) -> Criteria:
+    """Messages of a set of UIDs."""
     return Criteria(encode.join(encode.atom("UID"), encode.sequence_set(packed)))
 
 
 def negate(key: Criteria) -> Criteria:
+    """NOT a key."""
     return Criteria(encode.join(encode.atom("NOT"), _group(key)), key.ascii)
 
 
@@ -91,6 +93,7 @@ def any_of(*keys: Criteria) -> Criteria:
 
 
 def all_of(*keys: Criteria) -> Criteria:
+    """All of the keys; ALL without one."""
     if not keys:
         return ALL
     return Criteria(encode.join(*(key.encoded for key in keys)), all(key.ascii for key in keys))

@@ -47,6 +47,11 @@ class Encoded:
 
     segments: tuple[bytes | Literal, ...]
 
+    @property
+    def line(self) -> bytes:
+        """What of it stands on the command line."""
+        return b"".join(part for part in self.segments if isinstance(part, bytes))
+
 
 class Literals(Enum):
     """RFC 7888: when a literal may be sent without waiting for the server."""
@@ -57,6 +62,7 @@ class Literals(Enum):
 
     @classmethod
     def of(cls, capabilities: Capabilities) -> Literals:
+        """What a server with these capabilities takes."""
         if "LITERAL+" in capabilities:
             return cls.ALL
         # IMAP4rev2 includes LITERAL- (RFC 9051 §4.3)
@@ -74,6 +80,7 @@ def atom(text: str) -> Encoded:
 
 
 def number(value: int) -> Encoded:
+    """A number64. Raises ValueError outside of 63 bits."""
     if not 0 <= value < 1 << 63:
         raise ValueError(f"not an IMAP number: {value}")
     return Encoded((b"%d" % value,))
@@ -96,6 +103,7 @@ def astring(value: str | bytes) -> Encoded:
 
 
 def nstring(value: str | bytes | None) -> Encoded:
+    """A string, or NIL for None."""
     return Encoded((b"NIL",)) if value is None else string(value)
 
 
@@ -141,14 +149,11 @@ def section(
     """
     if name not in ("", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME", "BINARY"):
         raise ValueError(f"not a section: {name!r}")
-    octets = _checked(_PART, part.encode(), "a part number").segments[0]
+    number = _checked(_PART, part.encode(), "a part number").line
     text = b"" if name == "BINARY" else name.encode()
-    assert isinstance(octets, bytes)
-    path = b".".join(filter(None, (octets, text)))
+    path = b".".join(filter(None, (number, text)))
     if fields:
-        names = [
-            _one(_checked(_FIELD, field.encode(), "a header field's name")) for field in fields
-        ]
+        names = [_checked(_FIELD, field.encode(), "a header field").line for field in fields]
         path += b" (%s)" % b" ".join(names)
     peek = b"BINARY.PEEK" if name == "BINARY" else b"BODY.PEEK"
     span = b"<%d.%d>" % window if window else b""
@@ -166,6 +171,7 @@ def join(*arguments: Encoded) -> Encoded:
 
 
 def parenthesised(*arguments: Encoded) -> Encoded:
+    """A list of arguments."""
     return Encoded((b"(", *join(*arguments).segments, b")"))
 
 
@@ -242,9 +248,3 @@ def _checked(grammar: re.Pattern[bytes], octets: bytes, what: str) -> Encoded:
     if not grammar.fullmatch(octets):
         raise ValueError(f"not {what}: {octets[:40]!r}")
     return Encoded((octets,))
-
-
-def _one(encoded: Encoded) -> bytes:
-    segment = encoded.segments[0]
-    assert isinstance(segment, bytes)
-    return segment

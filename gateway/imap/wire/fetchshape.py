@@ -1,6 +1,6 @@
 """RFC 9051 §7.5.2: FETCH rows of thousands of messages, as columns.
 
-A bulk FETCH answers with rows of one shape, `* 7 FETCH (UID 7 FLAGS (...) ... {318}\\r\\n...)`. One
+A bulk FETCH answers with rows of one shape, `* 7 FETCH (UID 7 FLAGS (...) ... {318} ...)`. One
 regular expression splits a whole chunk into its rows, and a literal's announced length must equal
 the length found, so a header that imitates a row deceives nobody. Whatever does not fit the shape
 is left to the framer and the tokenizer, which fill the same columns.
@@ -95,9 +95,9 @@ class Shape:
         if self._rows is None:
             return chunk
         if self._literal:
-            count, parts, rest = self._split_literals(chunk)
+            count, parts, rest = self._split_literals(self._rows, chunk)
         else:
-            count, parts, rest = self._split_lines(chunk)
+            count, parts, rest = self._split_lines(self._rows, chunk)
         if not count:
             return chunk
         stride = len(self._order) + 1
@@ -150,11 +150,12 @@ class Shape:
             line = rb"\* \d{1,10}+ FETCH \(" + b" ".join(known) + rb"\)\r\n"
         self._rows = re.compile(line)
 
-    def _split_literals(self, chunk: bytes) -> tuple[int, list[bytes], bytes]:
+    def _split_literals(
+        self, rows: re.Pattern[bytes], chunk: bytes
+    ) -> tuple[int, list[bytes], bytes]:
         """Complete rows, the parts (groups of row 0, its literal, groups of row 1, ...), rest."""
-        assert self._rows is not None
         octets = b")\r\n" + chunk
-        parts = self._rows.split(octets)
+        parts = rows.split(octets)
         groups = len(self._order)
         stride = groups + 1
         count = len(parts) // stride
@@ -174,31 +175,30 @@ class Shape:
         if [*map(len, literals)] != sizes:
             lengths = zip(literals, sizes, strict=True)
             count = next(i for i, (literal, size) in enumerate(lengths) if len(literal) != size)
-            rest = octets[self._match(octets, count).start() + 3 :]
+            rest = octets[_match(rows, octets, count).start() + 3 :]
         parts[groups::stride] = parts[stride::stride]
         return count, parts, rest
 
-    def _split_lines(self, chunk: bytes) -> tuple[int, list[bytes], bytes]:
+    def _split_lines(self, rows: re.Pattern[bytes], chunk: bytes) -> tuple[int, list[bytes], bytes]:
         """The same for rows without a literal."""
-        assert self._rows is not None
-        parts = self._rows.split(chunk)
+        parts = rows.split(chunk)
         stride = len(self._order) + 1
         count = len(parts) // stride
         gaps = parts[::stride]
         rest = gaps.pop()
         if any(gaps):
             count = next(i for i, gap in enumerate(gaps) if gap)
-            rest = chunk[self._match(chunk, count - 1).end() :] if count else chunk
+            rest = chunk[_match(rows, chunk, count - 1).end() :] if count else chunk
         if "BODYSTRUCTURE" in self._order:
             place = self._order.index("BODYSTRUCTURE") + 1
             for i, structure in enumerate(parts[place : count * stride : stride]):
                 if _FURTHER.search(structure) and not _is_one_value(structure):
-                    return i, parts, chunk[self._match(chunk, i).start() :]
+                    return i, parts, chunk[_match(rows, chunk, i).start() :]
         return count, parts, rest
 
-    def _match(self, octets: bytes, index: int) -> re.Match[bytes]:
-        assert self._rows is not None
-        return next(islice(self._rows.finditer(octets), index, None))
+
+def _match(rows: re.Pattern[bytes], octets: bytes, index: int) -> re.Match[bytes]:
+    return next(islice(rows.finditer(octets), index, None))
 
 
 def _column(name: str) -> str:

@@ -1,7 +1,8 @@
 """RFC 9051 §2.2.2, §4.3: cut the octets from a server into complete responses.
 
-A response is a line that may go on after literals: `... {5}\\r\\nhello ...\\r\\n`. The framer reads
-every octet once, whatever the chunks are, and bounds what a server can make it keep.
+A response is a line that may go on after literals, each announced as `{5}` at the end of what comes
+before it. The framer reads every octet once, whatever the chunks are, and bounds what a server can
+make it keep.
 """
 
 from __future__ import annotations
@@ -53,8 +54,10 @@ class Framer:
         return bool(self._kept)
 
     def read(self, chunk: bytes, position: int = 0) -> tuple[Frame | None, int]:
-        """Go on at chunk[position]; returns the response that ends there, if one does, and where
-        to go on. (None, len(chunk)) when the response is not complete."""
+        """Go on at chunk[position]; returns the response that is complete then, and where to go on.
+
+        (None, len(chunk)) when there is none yet.
+        """
         kept = self._kept
         while True:
             if self._missing:

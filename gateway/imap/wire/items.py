@@ -48,11 +48,10 @@ def section(
     fields: Sequence[str] = (),
     window: tuple[int, int] | None = None,
 ) -> Item:
-    """A section of the message, without setting \\Seen; see encode.section."""
+    """A section of the message, without marking it as seen; see encode.section."""
     encoded = encode.section(name, part, fields, window)
-    asked = encoded.segments[0]
-    assert isinstance(asked, bytes)
-    return Item(label(asked.replace(b".PEEK", b"", 1).rpartition(b"]")[0] + b"]"), encoded)
+    named = encoded.line.replace(b".PEEK", b"", 1)
+    return Item(label(named[: named.rindex(b"]") + 1]), encoded)
 
 
 def label(name: bytes) -> str:

@@ -14,15 +14,18 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+|&")
 
 
 def encode(name: str) -> bytes:
-    """Raises ValueError on NUL and on lone surrogates, which no mailbox name can have."""
+    """The wire name. Raises ValueError on NUL and lone surrogates, which no name can have."""
     if "\0" in name:
         raise ValueError("a mailbox name can not contain NUL")
     return _UNPRINTABLE.sub(_shift, name).encode("ascii")
 
 
 def decode(wire: bytes) -> str:
-    """The name a server meant. What is not valid modified UTF-7 is taken as UTF-8 (RFC 6855)
-    where it has octets above 127, and stays as it is otherwise. Never raises."""
+    """The name a server meant. Never raises.
+
+    What is not valid modified UTF-7 is taken as UTF-8 (RFC 6855) where it has octets above 127, and
+    stays as it is otherwise.
+    """
     try:
         text = wire.decode("ascii")
     except UnicodeDecodeError:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from gateway.imap.errors import ProtocolError
 from gateway.imap.wire.framer import Frame, Framer
 
-Value: TypeAlias = "bytes | None | list[Value]"
+Value: TypeAlias = "bytes | list[Value] | None"
 Span: TypeAlias = tuple[int, int]
 
 MAX_DEPTH = 64
@@ -37,53 +37,71 @@ def tokenize(frame: Frame, start: int = 0, spans: list[Span] | None = None) -> l
     `frame.octets`: FETCH rows are one list, and some of their values are wanted as they came.
     Raises ProtocolError on unbalanced parentheses, an open quote or nesting over MAX_DEPTH.
     """
-    octets, literals = frame
-    values: list[Value] = []
-    stack: list[list[Value]] = []
-    current = values
-    opened = 0
+    octets = frame.octets
+    tree = _Tree(spans)
     for piece_start, piece_end, literal in _pieces(frame, start):
         last = piece_start
         for match in _TOKEN.finditer(octets, piece_start, piece_end):
-            token = match[0]
-            first = token[0]
             begin, end = match.span()
             if begin != last and (begin - last > 1 or octets[last] != 32):
                 _only_spaces(octets, last, begin)
             last = end
+            token = match[0]
+            first = token[0]
             if first == 40:  # (
-                if len(stack) == MAX_DEPTH:
-                    raise ProtocolError(f"a response is nested over {MAX_DEPTH} deep")
-                if len(stack) == 1:
-                    opened = begin
-                stack.append(current)
-                inner: list[Value] = []
-                current.append(inner)
-                current = inner
-                continue
-            if first == 41:  # )
-                if not stack:
-                    raise ProtocolError("a response has a ) too many")
-                current = stack.pop()
-                if spans is not None and len(stack) == 1:
-                    spans.append((opened, last))
-                continue
-            if first == 34:  # "
-                token = token[1:-1]
-                current.append(_ESCAPED.sub(rb"\1", token) if b"\\" in token else token)
+                tree.open(begin)
+            elif first == 41:  # )
+                tree.close(end)
+            elif first == 34:  # "
+                text = token[1:-1]
+                tree.add(_ESCAPED.sub(rb"\1", text) if b"\\" in text else text, begin, end)
             else:
-                current.append(None if len(token) == 3 and token.upper() == b"NIL" else token)
-            if spans is not None and len(stack) == 1:
-                spans.append((begin, last))
+                is_nil = len(token) == 3 and token.upper() == b"NIL"
+                tree.add(None if is_nil else token, begin, end)
         _only_spaces(octets, last, piece_end)
         if literal is not None:
             begin, length = literal
-            current.append(octets[begin : begin + length])
-            if spans is not None and len(stack) == 1:
-                spans.append((piece_end, begin + length))
-    if stack:
-        raise ProtocolError("a response has a ( too many")
-    return values
+            tree.add(octets[begin : begin + length], piece_end, begin + length)
+    return tree.values()
+
+
+class _Tree:
+    """Nested lists while they grow."""
+
+    __slots__ = ("_current", "_opened", "_spans", "_stack")
+
+    def __init__(self, spans: list[Span] | None) -> None:
+        self._spans = spans
+        self._stack: list[list[Value]] = []
+        self._current: list[Value] = []
+        self._opened = 0
+
+    def add(self, value: bytes | None, begin: int, end: int) -> None:
+        self._current.append(value)
+        if self._spans is not None and len(self._stack) == 1:
+            self._spans.append((begin, end))
+
+    def open(self, begin: int) -> None:
+        if len(self._stack) == MAX_DEPTH:
+            raise ProtocolError(f"a response is nested over {MAX_DEPTH} deep")
+        if len(self._stack) == 1:
+            self._opened = begin
+        inner: list[Value] = []
+        self._current.append(inner)
+        self._stack.append(self._current)
+        self._current = inner
+
+    def close(self, end: int) -> None:
+        if not self._stack:
+            raise ProtocolError("a response has a ) too many")
+        self._current = self._stack.pop()
+        if self._spans is not None and len(self._stack) == 1:
+            self._spans.append((self._opened, end))
+
+    def values(self) -> list[Value]:
+        if self._stack:
+            raise ProtocolError("a response has a ( too many")
+        return self._current
 
 
 def _only_spaces(octets: bytes, start: int, end: int) -> None:
