@@ -1,0 +1,86 @@
+"""RFC 5256 §2.1 and §3: what decides to which thread a message belongs, from its raw header.
+
+This runs for each message of an account that is indexed, hence on octets and without a parser
+wherever the octets are plain.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.mime import brackets, headers
+from gateway.mime.basesubject import base_subject
+from gateway.mime.limits import MAX_VALUE_OCTETS
+
+_FIELD_END = re.compile(rb"\n(?![ \t])|\Z")
+_FIRST_ID = re.compile(rb"\s*+<([^<>()\s]++)>")
+# A subject of ASCII words in lower case, of which only leaders "re: " are to be taken.
+_PLAIN_SUBJECT = re.compile(
+    rb"[ \t]*+(?:re: )*+(?!re[: ]|fwd?[: ])((?: ?[!-Z\\-~]++)*+)[ \t\r]*+(?:\n(?![ \t])|\Z)"
+)
+
+
+def thread_root(block: bytes) -> tuple[bytes, bytes]:
+    """The Message-ID a thread starts with, without brackets, and the base subject.
+
+    The root is the first msg-id of References, else of In-Reply-To, else of Message-ID, else b"".
+    The base subject is UTF-8 in folded case, as RFC 5256 compares without regard to case.
+    `block` is a header with at least these fields and Subject; the last instance of a field
+    counts (RFC 8621 §4.1.3).
+    """
+    lowered = b"\n" + block.lower()
+    return _root(block, lowered), _base_subject(block, lowered)
+
+
+def field_values(block: bytes, names: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The raw value of each field in `names` (lower case), b"" where there is none.
+
+    The last instance of a field counts (RFC 8621 §4.1.3). Fields with white space before the
+    colon, which nothing has sent for decades (RFC 5322 §4.5), are not found.
+    """
+    lowered = b"\n" + block.lower()
+    return tuple(_value(block, lowered.rfind(b"\n%s:" % name), len(name) + 1) for name in names)
+
+
+def _value(block: bytes, position: int, skip: int) -> bytes:
+    """The value of the field that starts at `position`, -1 where there is none."""
+    if position < 0:
+        return b""
+    start = position + skip
+    end = block.find(b"\n", start)
+    if block[end + 1 : end + 2] in (b" ", b"\t"):
+        match = _FIELD_END.search(block, start)
+        end = match.start() if match else -1
+    value = block[start : end if end >= 0 else len(block)].removesuffix(b"\r")
+    return value[:MAX_VALUE_OCTETS] if len(value) > MAX_VALUE_OCTETS else value
+
+
+def _root(block: bytes, lowered: bytes) -> bytes:
+    for name in (b"\nreferences:", b"\nin-reply-to:", b"\nmessage-id:"):
+        position = lowered.rfind(name)
+        if position < 0:
+            continue
+        match = _FIRST_ID.match(block, position + len(name) - 1)
+        if match:
+            return match[1]
+        value = _value(block, position, len(name) - 1)
+        found = brackets.items(value)
+        if found:
+            return found[0]
+        if name == b"\nmessage-id:":
+            # Without brackets it is no msg-id, but it still tells this message from others.
+            return b"".join(value.split())
+    return b""
+
+
+def _base_subject(block: bytes, lowered: bytes) -> bytes:
+    position = lowered.rfind(b"\nsubject:")
+    if position < 0:
+        return b""
+    plain = _PLAIN_SUBJECT.match(lowered, position + 9)
+    if plain:
+        subject = plain[1]
+        if b"=?" not in subject and not subject.endswith(b"(fwd)"):
+            return subject
+    text = headers.text(_value(block, position, 8))
+    return base_subject(text).casefold().encode()
