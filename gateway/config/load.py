@@ -17,6 +17,7 @@ PREFIX = "JMAP_GATEWAY_"
 FILE_SUFFIX = "_FILE"
 
 KEYS: Mapping[str, Key] = {key.dotted: key for key in keys_of(Config)}
+SECTIONS: Mapping[str, type] = get_type_hints(Config)
 FLAGS: Mapping[str, Key] = {key.flag: key for key in KEYS.values() if key.flag}
 
 _KIND_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -52,7 +53,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
     values = {key: _parsed(KEYS[key], setting, problems) for key, setting in settings.items()}
     sections = {
         name: _section(name, declaration, values, problems)
-        for name, declaration in get_type_hints(Config).items()
+        for name, declaration in SECTIONS.items()
     }
     if problems:
         raise ConfigError(problems)
@@ -82,9 +83,11 @@ def _from_file(path: Path | None, problems: list[str]) -> dict[str, Setting]:
     settings = {}
     for section, table in tables.items():
         if not isinstance(table, dict):
-            problems.append(
-                _unknown(section, section, [f"[{key.section}]" for key in KEYS.values()])
-            )
+            keys = [dotted for dotted in KEYS if dotted.endswith(f".{section}")]
+            problems.append(_unknown(f"{path}: {section}", section, keys or KEYS))
+            continue
+        if section not in SECTIONS:
+            problems.append(_unknown(f"{path}: [{section}]", section, SECTIONS))
             continue
         for name, value in table.items():
             dotted = f"{section}.{name}"
@@ -147,7 +150,7 @@ def _parsed(key: Key, setting: Setting, problems: list[str]) -> Any:
     """The value of a key, or MISSING when a problem was noted."""
     value, origin = setting
     # A password may have been put even where none belongs.
-    shown = "" if key.kind.secret else f", not {re.sub('://[^/]*@', '://********@', repr(value))}"
+    shown = "" if key.kind.secret else f", not {re.sub('://.*@', '://********@', repr(value))}"
     if key.kind.toml is float and type(value) is int:
         value = float(value)
     if type(value) is not key.kind.toml:

@@ -200,8 +200,15 @@ def _split(text: str) -> SplitResult:
     # urlsplit drops controls silently; backslashes are slashes to some readers of URLs.
     if re.search(r"[\s\x00-\x1f\x7f\\]", text):
         raise ValueError("expected no blanks, control characters or backslashes")
-    parts = urlsplit(text)
-    _ = parts.port  # raises ValueError unless it is a number below 65536
+    # What the library says of a URL may quote the password in it.
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError("expected a URL") from None
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("expected a port from 0 to 65535 after the colon") from None
     return parts
 
 

@@ -94,6 +94,14 @@ async def test_processes_share_one_file_from_its_creation_on(
     assert set(await backend.read("owner", keys)) == set(keys)
 
 
+async def test_all_who_create_the_file_at_once_succeed(tmp_path: Path) -> None:
+    """SQLite gives up at once when two connections turn on the write-ahead log together."""
+    for attempt in range(15):
+        backends = [SqliteBackend(tmp_path / f"{attempt}.db") for _ in range(6)]
+        await asyncio.gather(*(backend.write("owner", {"a": b"1"}) for backend in backends))
+        await asyncio.gather(*(backend.close() for backend in backends))
+
+
 async def test_a_locked_file_is_unavailable_until_it_is_free(
     backend: SqliteBackend, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
