@@ -22,7 +22,7 @@ Format = Literal["json", "console"]
 MASK = "********"
 
 _SECRET_NAMES = re.compile(
-    r"passw|secret|token|authori[sz]ation|cookie|credential|api_?key", re.IGNORECASE
+    r"passw|secret|token|authori[sz]ation|cookie|credential|api[_-]?key", re.IGNORECASE
 )
 _SECRET_TEXT = re.compile(
     r"(\b(?:basic|bearer)\s+)[\w.~+/-]{8,}=*"  # an Authorization header
@@ -32,6 +32,7 @@ _SECRET_TEXT = re.compile(
 # C0, DEL and C1 controls; line and paragraph separators; marks that reorder text on a screen.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _CONTROLS_BUT_NEWLINE = re.compile(_CONTROLS.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
+_HEADS = ("timestamp", "level", "event")
 _WORDY_LIBRARIES = ("aioimaplib", "aiohttp.access")
 
 
@@ -132,18 +133,20 @@ def _escape_character(found: re.Match[str]) -> str:
 
 
 def _render_json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
-    return json.dumps(event, ensure_ascii=False)
+    heads = {name: event[name] for name in _HEADS if name in event}
+    return json.dumps(heads | dict(event), ensure_ascii=False)
 
 
 def _render_console(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
     """One line of `time level message name=value ...`; a traceback follows, indented."""
     facts = dict(event)
-    heads = [str(facts.pop(name, "")) for name in ("timestamp", "level", "event")]
+    heads = [str(facts.pop(name, "")) for name in _HEADS]
     traceback = str(facts.pop("exception", ""))
     line = " ".join([*heads, *(f"{name}={_quoted(value)}" for name, value in facts.items())])
     return "\n    ".join([line, *traceback.splitlines()])
 
 
 def _quoted(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return json.dumps(text, ensure_ascii=False) if re.search(r'[\s="]', text) else text
+    if isinstance(value, str) and not re.search(r'[\s="]', value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
