@@ -1,8 +1,8 @@
 """RFC 8620 §1.6.2: one account in memory, kept true to its IMAP server.
 
-fresh() is what every method call begins with: when the account was not looked at within the last
-second, the server is asked what moved. indexed() is for what needs every message. The index is
-changed by one check at a time, and by the indexer, which works on mailboxes that no check touches.
+fresh() is what every method call begins with: unless the server was asked a moment ago, it is
+asked what moved. indexed() is for what needs every message. The index is changed by one check at
+a time, and by the indexer, which works on mailboxes that no check touches.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ from gateway.sync.reader import Reader
 from gateway.sync.shelf import Shelf
 from gateway.sync.watcher import watch
 
-CHECK_SECONDS = 1.0
+# A look at the server is trusted for as long as it took, times this, and never longer than a
+# second: a volley of requests shares one, and looking never takes more than a small share of time.
+TRUST_FACTOR = 8.0
+MAX_TRUST_SECONDS = 1.0
 CHECK_DEADLINE = 60.0
 INDEX_DEADLINE = 60.0
 # Indexing lets the first answers out before it takes a connection and a core for itself.
@@ -73,7 +76,7 @@ class Account:
         self._shelf = shelf
         self._checker = Checker(data)
         self._lock = asyncio.Lock()
-        self._checked = float("-inf")
+        self._trusted_until = float("-inf")
         self._changed = asyncio.Event()
         self._hurry = asyncio.Event()
         self._background: dict[str, asyncio.Task[None]] = {}
@@ -81,7 +84,7 @@ class Account:
     # --- freshness -------------------------------------------------------------------------------
 
     async def fresh(self) -> AccountData:
-        """The data as of at most a second ago, and later than any change that is known of.
+        """The data as of a moment ago, and later than any change that is known of.
 
         Raises ImapError when the server can not be asked.
         """
@@ -93,7 +96,7 @@ class Account:
         return self.data
 
     def _vouched_for(self, moment: float) -> bool:
-        return not self._changed.is_set() and moment - self._checked < CHECK_SECONDS
+        return not self._changed.is_set() and moment < self._trusted_until
 
     async def _check(self) -> None:
         started = time.monotonic()
@@ -106,7 +109,8 @@ class Account:
         finally:
             if not settled:
                 self._changed.set()
-        self._checked = started
+        trust = min(MAX_TRUST_SECONDS, TRUST_FACTOR * self._checker.seconds)
+        self._trusted_until = started + trust
         if not self.data.complete:
             self._start("index", self._index)
         elif "watch" not in self._background:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gateway.imap.commands.list import Listed, list_mailboxes
 from gateway.imap.commands.namespace import namespaces
+from gateway.imap.commands.noop import Noop
 from gateway.imap.commands.rights import my_rights
 from gateway.imap.connection import Connection
 from gateway.imap.errors import MailboxUnavailable
@@ -30,6 +31,7 @@ class Checker:
 
     def __init__(self, data: AccountData) -> None:
         self._data = data
+        self.seconds = 0.0  # how long the last look at the counters took
         self._listed: tuple[object, ...] = ()
         self._rights: dict[bytes, str] = {}
         self._prefixes: list[str] | None = None
@@ -40,7 +42,9 @@ class Checker:
 
         Raises ImapError; what was read until then is in the index.
         """
+        started = time.monotonic()
         await self._list(connection)
+        self.seconds = time.monotonic() - started
         settled = True
         for mailbox, columns in list(self._data.selectable()):
             if mailbox.wire is None or not self._moved(mailbox, columns):
@@ -53,6 +57,10 @@ class Checker:
         return settled
 
     async def _list(self, connection: Connection) -> None:
+        if connection.selected is not None:
+            # Dovecot's STATUS of the selected mailbox is what it last told of it, and a NOOP that
+            # is sent in one go with the LIST comes too late.
+            await connection.run(Noop())
         listed = await list_mailboxes(connection)
         if self._prefixes is None:
             personal = (await namespaces(connection)).personal

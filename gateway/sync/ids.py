@@ -17,6 +17,7 @@ EMAIL_DIGEST_OCTETS = 12
 THREAD_DIGEST_OCTETS = 8
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_GUID = re.compile(r"[0-9a-f]{32}")  # Dovecot's begin with a letter or a digit, as it comes
 _PART_BLOB = re.compile(r"p(\d+(?:_\d+)*)-([A-Za-z0-9_-]+)")
 
 
@@ -46,7 +47,7 @@ def account_id(backend: str, username: str) -> str:
 def mailbox_id(given: str | None, name: str, uidvalidity: int) -> str:
     """Mailbox id: the server's own (RFC 8474 MAILBOXID, Dovecot's GUID), else derived."""
     if given is not None and is_id(given):
-        return given if given[0].isalpha() else "B" + given
+        return "B" + given if _GUID.fullmatch(given) or not given[0].isalpha() else given
     source = given.encode() if given else b"%d\0%s" % (uidvalidity, name.encode())
     return _text("B", _digest(b"mailbox", 12, source))
 
