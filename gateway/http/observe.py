@@ -6,13 +6,16 @@ Neither has anything that tells who wrote what to whom: no path, no query, no us
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.imap.errors import AuthenticationFailed
 from gateway.jmap.errors import MethodError
-from gateway.jmap.registry import CallContext, Registry, Run
+from gateway.jmap.registry import CallContext, Method, Registry, Run
+from gateway.jmap.spec import DataType
 from gateway.obs.log import get_logger
 from gateway.obs.metrics import HTTP_REQUESTS, METHOD_CALLS
 
@@ -43,14 +46,27 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-class MeasuredRegistry(Registry):
-    """A registry whose methods are measured as they run."""
+class ObservedRegistry(Registry):
+    """A registry whose methods are measured as they run.
+
+    `on_login_refused` is told the user name when the mail server no longer takes the credentials
+    it took before.
+    """
+
+    def __init__(
+        self,
+        types: Iterable[DataType],
+        methods: Iterable[Method],
+        on_login_refused: Callable[[str], None],
+    ) -> None:
+        super().__init__(types, methods)
+        self._on_login_refused = on_login_refused
 
     def method(self, name: str, opened: frozenset[str]) -> Run:
         """See Registry. A method that does not exist is not measured."""
         run = super().method(name, opened)
 
-        async def measured(call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+        async def observed(call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
             start = time.perf_counter()
             outcome = "serverFail"
             try:
@@ -58,9 +74,12 @@ class MeasuredRegistry(Registry):
                 outcome = "ok"
             except MethodError as error:
                 outcome = error.type
+                if isinstance(error.__cause__, AuthenticationFailed):
+                    for reference in call.accounts.values():
+                        self._on_login_refused(reference.account.username)
                 raise
             finally:
                 METHOD_CALLS.labels(name, outcome).observe(time.perf_counter() - start)
             return response
 
-        return measured
+        return observed

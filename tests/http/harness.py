@@ -16,11 +16,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.auth.basic import Basic
 from gateway.auth.limiter import FailureLimiter
 from gateway.config import Address, Network, Origin, ServerConfig
-from gateway.http.observe import MeasuredRegistry
+from gateway.http.observe import ObservedRegistry
 from gateway.http.routes import create_app
 from gateway.http.server import create_runner
 from gateway.http.services import Services
 from gateway.imap.errors import AuthenticationFailed
+from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.echo import ECHO
 from gateway.jmap.registry import CallContext, Method
@@ -112,6 +113,12 @@ class Backend:
         """Test/crash: has a bug."""
         raise KeyError("canary-subject")
 
+    async def read(self, _call: CallContext, _arguments: dict[str, Any]) -> dict[str, Any]:
+        """Test/read: needs the mail server."""
+        if self.broken is not None:
+            raise MethodError("forbidden") from self.broken
+        return {}
+
 
 def server_config(**keys: Any) -> ServerConfig:
     """Give a configuration; lists of text are parsed as the operator would write them."""
@@ -123,18 +130,20 @@ def server_config(**keys: Any) -> ServerConfig:
 
 
 def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Services:
-    limiter = FailureLimiter(per_minute=3, per_day=50)
+    auth = Basic(backend, FailureLimiter(per_minute=3, per_day=50), cache_seconds=300)
     return Services(
         server=server,
         limits=limits,
-        basic=Basic(backend, limiter, cache_seconds=300),
-        registry=MeasuredRegistry(
+        basic=auth,
+        registry=ObservedRegistry(
             (),
             (
                 ECHO,
                 Method("Test/wait", MAIL, backend.wait),
                 Method("Test/crash", MAIL, backend.crash),
+                Method("Test/read", MAIL, backend.read),
             ),
+            auth.forget,
         ),
         capabilities={MAIL: {}},
         account_capabilities=lambda account: {MAIL: {"maxMailboxDepth": None}},

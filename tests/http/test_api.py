@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.http import api, body
+from gateway.imap.errors import AuthenticationFailed
 from gateway.obs import metrics
-from tests.http.harness import CORE, Backend, Client, Harness, basic, call, problem_of
+from tests.http.harness import CORE, USER, Backend, Client, Harness, basic, call, problem_of
 
 ERROR = "urn:ietf:params:jmap:error:"
 ECHO: list[Any] = ["Core/echo", {"a": 1}, "c0"]
@@ -199,6 +200,24 @@ async def test_unexpected_error_tells_no_internals(
     assert (failed[0], failed[1]["type"]) == ("error", "serverFail")
     assert "canary" not in await response.text()
     assert echoed == ECHO
+
+
+async def test_login_the_mail_server_takes_back_is_asked_for_again(
+    client: Client, backend: Backend
+) -> None:
+    """The call fails, and the next request needs the new password."""
+    await call(client, ECHO)
+    backend.passwords[USER] = "new"
+    backend.broken = AuthenticationFailed("AUTHENTICATIONFAILED", "no")
+    response = await call(client, ["Test/read", {}, "0"], ECHO)
+    assert (await response.json())["methodResponses"] == [
+        ["error", {"type": "forbidden"}, "0"],
+        ECHO,
+    ]
+    backend.broken = None
+    await problem_of(await call(client, ECHO), 401)
+    session = await client.get("/jmap/session", headers=basic(USER, "new"))
+    assert session.status == 200
 
 
 async def test_methods_are_measured_by_name_and_outcome(client: Client) -> None:

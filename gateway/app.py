@@ -1,0 +1,141 @@
+"""Design §3: puts the gateway together and runs it; the only module that knows all the others."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiohttp import web
+
+from gateway.auth.basic import Basic
+from gateway.auth.limiter import FailureLimiter
+from gateway.config import Address, Config, ImapConfig
+from gateway.http.health import create_admin_app
+from gateway.http.observe import ObservedRegistry
+from gateway.http.routes import create_app
+from gateway.http.server import create_runner
+from gateway.http.services import Services
+from gateway.imap.connection import Endpoint
+from gateway.jmap.limits import DEFAULTS
+from gateway.jmap.methods.echo import ECHO
+from gateway.mail.blob import open_blob
+from gateway.mail.registry import TYPES, account_capabilities, session_capabilities
+from gateway.obs.log import get_logger
+from gateway.store import Store, StoreError, StoreUnavailable, open_store
+from gateway.sync.accounts import Accounts, Settings
+
+# On stopping, requests have this long to finish.
+_SHUTDOWN_SECONDS = 20.0
+
+log = get_logger(__name__)
+
+
+async def serve(config: Config, announce: Callable[[str], None]) -> None:
+    """Run until SIGTERM or SIGINT, then finish what is under way.
+
+    `announce` is given the URL of the service once it answers. Raises OSError when a listener can
+    not be opened, ssl.SSLError for CA files that are none, StoreError for a store that is no use.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(config) as url:
+        log.info("ready", url=url)
+        announce(url)
+        await stop.wait()
+        log.info("stopping")
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[str]:
+    """Serve inside the block, which gets the URL of the service; see `serve` for errors.
+
+    At the end no more requests are taken, those under way are answered, the accounts are saved
+    and their connections closed, and last the store.
+    """
+    async with AsyncExitStack() as stack:
+        settings = imap_settings(config)
+        store = await _open_store(config)
+        stack.push_async_callback(store.close)
+        accounts = Accounts(settings, store)
+        stack.push_async_callback(accounts.close)
+        server = config.server
+        await _listen(stack, create_admin_app(store.ping), server.admin_listen)
+        app = create_app(make_services(config, accounts))
+        listening = await _listen(stack, app, server.listen)
+        yield server.public_url or f"http://{listening}"
+
+
+def make_services(config: Config, accounts: Accounts) -> Services:
+    """What the endpoints work with."""
+    auth = config.auth
+    limiter = FailureLimiter(per_minute=auth.failures_per_minute, per_day=auth.failures_per_day)
+    basic = Basic(accounts, limiter, cache_seconds=auth.cache_seconds)
+    return Services(
+        server=config.server,
+        limits=DEFAULTS,
+        basic=basic,
+        registry=ObservedRegistry(TYPES, (ECHO,), on_login_refused=basic.forget),
+        capabilities=session_capabilities(),
+        account_capabilities=account_capabilities,
+        is_read_only=True,  # no method changes anything
+        open_blob=open_blob,
+    )
+
+
+def imap_settings(config: Config) -> Settings:
+    """How the mail server is reached."""
+    imap = config.imap
+    return Settings(
+        endpoint=Endpoint(imap.url.host, imap.url.port, imap.url.security),
+        ssl_context=tls_context(imap),
+        connections=imap.connections_per_account,
+        connect_seconds=imap.connect_timeout,
+        silence_seconds=imap.command_timeout,
+        idle_seconds=imap.idle_seconds,
+        memory_bytes=config.cache.memory_bytes,
+    )
+
+
+def tls_context(imap: ImapConfig) -> ssl.SSLContext | None:
+    """RFC 8314 §4, §5: TLS 1.2 or later, with a certificate that verifies; None for plain text.
+
+    Raises ssl.SSLError if `ca_file` has no certificates.
+    """
+    if imap.url.security == "plain":
+        return None
+    context = ssl.create_default_context(cafile=imap.ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+async def _open_store(config: Config) -> Store:
+    """The store. A Redis that is away may come back, and nothing in it is needed to start."""
+    url, secret = config.store.url, config.store.secret
+    store = open_store(
+        url.reveal() if url else None,
+        secret.reveal().encode() if secret else None,
+        config.server.data_dir,
+    )
+    try:
+        await store.ping()
+    except StoreError as error:
+        if not (isinstance(error, StoreUnavailable) and error.backend == "redis"):
+            await store.close()
+            raise
+        log.warning("store unavailable", backend=error.backend, reason=error.reason)
+    return store
+
+
+async def _listen(stack: AsyncExitStack, app: web.Application, address: Address) -> Address:
+    """Serve the app until the stack ends; gives the address with the port that was taken."""
+    runner = create_runner(app, shutdown_seconds=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, address.host, address.port).start()
+    return Address(address.host, runner.addresses[0][1])
