@@ -43,8 +43,8 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
-# A download holds a connection to the mail server, of which a user has few.
-_RUNNING = 4
+# Downloads share the few connections of a user with whatever else the user does meanwhile.
+_RUNNING = 8
 _WAITING = 100
 _WAIT_SECONDS = 60.0
 # A client that takes no octet for this long has lost interest.

@@ -30,7 +30,7 @@ def last_untrusted(peer: str, forwarded_for: Iterable[str], trusted: Sequence[Ne
     `forwarded_for` are the values of the X-Forwarded-For headers, in order. Each trusted hop
     vouches for the entry before its own only; an entry that is no address ends the walk.
     """
-    address = peer
+    address = _address(peer) or peer
     hops = [hop for value in forwarded_for for hop in value.split(",")]
     while hops and any(address in network for network in trusted):
         hop = _address(hops.pop())
@@ -65,11 +65,15 @@ def origin(url: str) -> str:
 
 
 def _address(hop: str) -> str | None:
-    """The address in an entry such as `192.0.2.7`, `192.0.2.7:4711` or `[2001:db8::7]:4711`."""
+    """The address in an entry such as `192.0.2.7`, `192.0.2.7:4711` or `[2001:db8::7]:4711`.
+
+    An IPv4 address in the form that IPv6 sockets give it (`::ffff:192.0.2.7`) is made plain.
+    """
     hop = hop.strip()
     if found := re.fullmatch(r"\[([^\]]*)\](:\d+)?|([0-9.]+):\d+", hop):
         hop = found[1] or found[3] or ""
     try:
-        return str(ipaddress.ip_address(hop))
+        address = ipaddress.ip_address(hop)
     except ValueError:
         return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
