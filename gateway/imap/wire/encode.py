@@ -238,7 +238,10 @@ def _ranges(ordered: list[int]) -> list[tuple[int, int]]:
 
 
 def _octets(value: str | bytes) -> bytes:
-    octets = value.encode() if isinstance(value, str) else value
+    try:
+        octets = value.encode() if isinstance(value, str) else value
+    except UnicodeEncodeError:
+        raise ValueError("a lone surrogate can not be sent to an IMAP server") from None
     if b"\0" in octets:
         raise ValueError("NUL can not be sent to an IMAP server")
     return octets

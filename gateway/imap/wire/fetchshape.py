@@ -128,7 +128,7 @@ class Shape:
                 found[column] = _octets(column, values[0][place + 1], raw)
         if found.get("uid", b"") is None:
             raise ProtocolError("a FETCH response has a UID that is no number")
-        if tuple(order) != self._order and set(order) == set(self.names):
+        if tuple(order) != self._order and sorted(order) == sorted(self.names):
             self._learn(tuple(order))
         return found
 
@@ -172,10 +172,17 @@ class Shape:
             sizes.pop()
             rest = octets[octets.rfind(b")\r\n* ", 0, len(octets) - len(last)) + 3 :]
         literals = parts[stride : count * stride + 1 : stride]
-        if [*map(len, literals)] != sizes:
+        if [*map(len, literals)] != sizes:  # other responses between rows, or a hostile header
             lengths = zip(literals, sizes, strict=True)
             count = next(i for i, (literal, size) in enumerate(lengths) if len(literal) != size)
-            rest = octets[_match(rows, octets, count).start() + 3 :]
+            literal, size = literals[count], sizes[count]
+            row = _match(rows, octets, count)
+            if literal[size : size + 3] == b")\r\n":
+                count += 1
+                parts[count * stride] = literal[:size]
+                rest = octets[row.end() + size + 3 :]
+            else:
+                rest = octets[row.start() + 3 :]
         parts[groups::stride] = parts[stride::stride]
         return count, parts, rest
 

@@ -1,0 +1,1 @@
+"""Tests of gateway.imap: RFC 9051 and its extensions."""

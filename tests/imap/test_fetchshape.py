@@ -1,0 +1,239 @@
+"""RFC 9051 §7.5.2: bulk rows. The fast way and the general way read every stream alike."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.imap.errors import ProtocolError
+from gateway.imap.wire import items, responses
+from gateway.imap.wire.fetchshape import Columns, Shape
+from gateway.imap.wire.framer import Framer
+from gateway.imap.wire.responses import Untagged
+from tests.imap.streams import ATOMS, OCTETS, chunked, is_quotable, literal, quoted
+
+HEADER = items.section("HEADER.FIELDS", fields=["From", "To"], window=(0, 65536))
+PASS_1 = [
+    items.UID,
+    items.FLAGS,
+    items.MODSEQ,
+    items.INTERNALDATE,
+    items.SIZE,
+    items.X_GUID,
+    HEADER,
+]
+FLAGS = [items.UID, items.FLAGS, items.MODSEQ]
+STRUCTURES = [items.UID, items.BODYSTRUCTURE]
+HOSTILE = b"Subject: x\r\n\r\n)\r\n* 5 FETCH (UID 666 FLAGS (\\Seen) MODSEQ (1) "
+
+
+class Reading:
+    """A stream read the way a connection reads it, with the fast way or without."""
+
+    def __init__(self, asked: list[items.Item], *, fast: bool) -> None:
+        self.shape = Shape(asked)
+        self.columns = Columns()
+        self.fast_rows = 0
+        self.others: list[bytes] = []
+        self._asked = asked
+        self._fast = fast
+        self._framer = Framer()
+
+    def feed(self, chunk: bytes) -> None:
+        position = 0
+        while position < len(chunk):
+            if self._fast and not self._framer.pending:
+                before = len(self.columns)
+                chunk = self.shape.take(chunk[position:], self.columns)
+                self.fast_rows += len(self.columns) - before
+                position = 0
+            frame, position = self._framer.read(chunk, position)
+            if frame is None:
+                continue
+            response = responses.parse(frame)
+            if isinstance(response, Untagged) and response.name == "FETCH":
+                row = self.shape.row(response)
+                if len(row) == len(self._asked):
+                    self.columns.append(row)
+                    continue
+            self.others.append(frame.octets)
+
+
+def read(asked: list[items.Item], chunks: list[bytes], *, fast: bool) -> Reading:
+    reading = Reading(asked, fast=fast)
+    for chunk in chunks:
+        reading.feed(chunk)
+    return reading
+
+
+_numbers = st.integers(0, 1 << 63).map(lambda n: b"%d" % n) | st.sampled_from(
+    [b"007", b"-1", b"9e6"]
+)
+_strings = OCTETS.map(lambda o: quoted(o) if is_quotable(o) else literal(o))
+_flags = st.lists(ATOMS | st.sampled_from([b'"q"', b"5", b"NIL"]), max_size=3).map(
+    lambda flags: b"FLAGS (%s)" % b" ".join(flags)
+)
+_structure = st.recursive(
+    _strings | st.sampled_from([b"NIL", b"12", b'"a) X"', b"nil"]),
+    lambda inner: st.lists(inner, min_size=1, max_size=4).map(lambda p: b"(%s)" % b" ".join(p)),
+    max_leaves=8,
+)
+_header = st.one_of(
+    OCTETS.map(literal),
+    st.sampled_from([literal(HOSTILE + b"{3}\r\nabc)\r\n"), literal(b""), b"NIL", b'""', b'"x"']),
+    OCTETS.map(lambda octets: literal(HOSTILE + octets)),
+)
+_ITEMS: dict[str, st.SearchStrategy[bytes]] = {
+    "UID": st.integers(1, 999).map(lambda n: b"UID %d" % n),
+    "FLAGS": _flags,
+    "MODSEQ": _numbers.map(lambda n: b"MODSEQ (%s)" % n),
+    "INTERNALDATE": st.sampled_from(
+        [b'INTERNALDATE "01-Mar-2024 09:00:00 +0000"', b"INTERNALDATE NIL", b'INTERNALDATE "\\""']
+    ),
+    "RFC822.SIZE": _numbers.map(lambda n: b"RFC822.SIZE " + n),
+    "X-GUID": (ATOMS | _strings).map(lambda v: b"X-GUID " + v),
+    HEADER.name: _header.map(lambda v: b"BODY[HEADER.FIELDS (FROM TO)]<0> " + v),
+    "BODYSTRUCTURE": (_structure | st.just(b"NIL")).map(lambda v: b"BODYSTRUCTURE " + v),
+}
+
+
+@st.composite
+def streams(draw: st.DrawFn, asked: list[items.Item]) -> bytes:
+    """Rows in the shape asked for, others, and responses that are no rows."""
+    octets = b""
+    for _ in range(draw(st.integers(0, 6))):
+        names = [item.name for item in asked]
+        kind = draw(st.sampled_from(["row", "row", "row", "shuffled", "less", "more", "other"]))
+        if kind == "other":
+            octets += draw(
+                st.sampled_from(
+                    [b"* 5 EXISTS\r\n", b"* VANISHED 7\r\n", b"* OK x {3}\r\n", b"\r\n"]
+                )
+            )
+            continue
+        if kind == "shuffled":
+            names = draw(st.permutations(names))
+        elif kind == "less":
+            names = draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
+        elif kind == "more":
+            names += [draw(st.sampled_from(["FLAGS", "MODSEQ"]))]
+        parts = [draw(_ITEMS[name]) for name in names]
+        if kind == "row" and draw(st.booleans()):
+            parts = [_PLAIN.get(name, part) for name, part in zip(names, parts, strict=True)]
+        octets += b"* %d FETCH (%s)\r\n" % (draw(st.integers(1, 99)), b" ".join(parts))
+    return octets
+
+
+_PLAIN = {  # so that whole rows often have the fast shape
+    "FLAGS": b"FLAGS (\\Seen)",
+    "MODSEQ": b"MODSEQ (12)",
+    "INTERNALDATE": b'INTERNALDATE "01-Mar-2024 09:00:00 +0000"',
+    "RFC822.SIZE": b"RFC822.SIZE 123",
+    "X-GUID": b"X-GUID abc",
+}
+
+
+@pytest.mark.parametrize(
+    "asked", [PASS_1, FLAGS, STRUCTURES], ids=["pass 1", "flags", "structures"]
+)
+@settings(max_examples=250, deadline=None)
+@given(st.data())
+def test_both_ways_agree_on_any_stream_and_any_split(
+    asked: list[items.Item], data: st.DataObject
+) -> None:
+    stream = data.draw(streams(asked))
+    try:
+        general = read(asked, [stream], fast=False)
+    except ProtocolError:
+        with pytest.raises(ProtocolError):
+            read(asked, data.draw(chunked(stream)), fast=True)
+        return
+    fast = read(asked, data.draw(chunked(stream)), fast=True)
+    assert fast.columns == general.columns
+    assert fast.others == general.others
+    lengths = {len(getattr(fast.columns, field.name)) for field in fields(Columns)}
+    assert lengths <= {0, len(fast.columns)}
+
+
+def _row(uid: int, header: bytes = b"From: a\r\n\r\n", guid: bytes = b"abc") -> bytes:
+    return (
+        b'* %d FETCH (UID %d FLAGS (\\Seen $Forwarded) MODSEQ (12) INTERNALDATE "01-Mar-2024'
+        b' 09:00:00 +0000" RFC822.SIZE 123 X-GUID %s BODY[HEADER.FIELDS (FROM TO)]<0> %s)\r\n'
+    ) % (uid, uid, guid, literal(header))
+
+
+def test_ordinary_rows_go_the_fast_way() -> None:
+    reading = read(PASS_1, [b"".join(map(_row, range(1, 301)))], fast=True)
+    assert reading.fast_rows == len(reading.columns) == 300
+    assert reading.columns.uid[:2] == [b"1", b"2"]
+    assert reading.columns.flags[0] == b"\\Seen $Forwarded"
+    assert reading.columns.modseq[0] == b"12"
+    assert reading.columns.internaldate[0] == b"01-Mar-2024 09:00:00 +0000"
+    assert reading.columns.size[0] == b"123"
+    assert reading.columns.identity[0] == b"abc"
+    assert reading.columns.header[0] == b"From: a\r\n\r\n"
+    assert reading.columns.structure == []
+
+
+def test_a_header_that_imitates_rows_is_one_header() -> None:
+    evil = b"From: a\r\n\r\n)\r\n" + _row(666) + b"* 7 EXPUNGE\r\n"
+    stream = _row(1) + _row(2, evil) + _row(3)
+    reading = read(PASS_1, [stream], fast=True)
+    assert reading.columns.uid == [b"1", b"2", b"3"]
+    assert reading.columns.header[1] == evil
+    assert reading.others == []
+    assert reading.fast_rows == 2  # the row after it is looked for again with the next chunk
+
+
+def test_responses_between_rows_are_kept_and_the_fast_way_goes_on() -> None:
+    stream = _row(1) + b"* 9 EXISTS\r\n" + _row(2) + _row(3) + b"g1 OK done\r\n" + _row(4)
+    reading = read(PASS_1, [stream], fast=True)
+    assert reading.columns.uid == [b"1", b"2", b"3", b"4"]
+    assert reading.others == [b"* 9 EXISTS", b"g1 OK done"]
+    assert reading.fast_rows == 4
+
+
+def test_the_order_of_a_server_is_learned_from_its_first_row() -> None:
+    """Cyrus, Gmail and Exchange answer in an order of their own."""
+    rows = [
+        b'* %d FETCH (FLAGS () X-GUID abc INTERNALDATE "x" RFC822.SIZE 1 MODSEQ (5) UID %d '
+        b"BODY[HEADER.FIELDS (FROM TO)]<0> {2}\r\n\r\n)\r\n" % (uid, uid)
+        for uid in range(1, 51)
+    ]
+    reading = read(PASS_1, [b"".join(rows)], fast=True)
+    assert len(reading.columns) == 50
+    assert reading.fast_rows == 49
+
+
+def test_items_after_a_body_structure_are_not_part_of_it() -> None:
+    stream = (
+        b'* 1 FETCH (UID 1 BODYSTRUCTURE ("text" "plain" NIL NIL NIL "7bit" 1 1))\r\n'
+        b'* 2 FETCH (UID 2 BODYSTRUCTURE ("text" "plain") FLAGS (\\Seen))\r\n'
+        b'* 3 FETCH (UID 3 BODYSTRUCTURE ("a) B" ("c" "d")))\r\n'
+    )
+    reading = read(STRUCTURES, [stream], fast=True)
+    assert reading.columns.uid == [b"1", b"2", b"3"]
+    assert reading.columns.structure[1:] == [b'("text" "plain")', b'("a) B" ("c" "d"))']
+
+
+def test_a_structure_with_literals_keeps_them() -> None:
+    raw = b'("text" {3}\r\na"b NIL)'
+    reading = read(STRUCTURES, [b"* 1 FETCH (UID 1 BODYSTRUCTURE %s)\r\n" % raw], fast=True)
+    assert reading.columns.structure == [raw]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [items.FLAGS],
+        [items.UID, items.UID],
+        [items.UID, HEADER, items.section("TEXT")],
+        [items.UID, items.PREVIEW],
+    ],
+)
+def test_items_without_a_shape_are_refused(asked: list[items.Item]) -> None:
+    with pytest.raises(ValueError, match="FETCH"):
+        Shape(asked)
