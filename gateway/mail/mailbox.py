@@ -46,6 +46,9 @@ _RIGHTS = {
     "maySubmit": "p",
 }
 _ALL_RIGHTS = "lrswipkxte"
+# RFC 4314 §2.1.1: rights that RFC 2086 did not have. There, "c" and "d" stand for several of them;
+# servers that have them also say "d" where only one of "t" and "e" is granted.
+_NEW_RIGHTS = frozenset("kxte")
 _NOT_FOR_THE_INBOX = ("mayRename", "mayDelete")
 _NEEDS_MESSAGES = ("mayReadItems", "mayAddItems", "mayRemoveItems", "maySetSeen", "maySetKeywords")
 
@@ -53,8 +56,8 @@ _NEEDS_MESSAGES = ("mayReadItems", "mayAddItems", "mayRemoveItems", "maySetSeen"
 def rights(mailbox: Mailbox) -> dict[str, bool]:
     """The nine booleans of MailboxRights."""
     letters = mailbox.rights if mailbox.rights is not None else _ALL_RIGHTS
-    # RFC 4314 §2.1.1: "c" and "d" of the older RFC 2086 stand for several of today's rights.
-    letters += "k" * ("c" in letters) + "te" * ("d" in letters)
+    if not set(letters) & _NEW_RIGHTS:
+        letters += "k" * ("c" in letters) + "te" * ("d" in letters)
     shown = {name: all(x in letters for x in needed) for name, needed in _RIGHTS.items()}
     if mailbox.role == "inbox":
         shown.update(dict.fromkeys(_NOT_FOR_THE_INBOX, False))

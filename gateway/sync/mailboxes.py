@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.imap.commands.list import Listed
@@ -52,7 +52,7 @@ def tree(
     """
     by_path: dict[tuple[str, ...], Listed | None] = {}
     for entry in listed:
-        by_path.setdefault(_path(entry, prefixes), entry)
+        by_path[_untaken(_path(entry, prefixes), by_path)] = entry
     for path in list(by_path):
         for depth in range(1, len(path)):
             by_path.setdefault(path[:depth], None)
@@ -78,6 +78,15 @@ def _path(entry: Listed, prefixes: Sequence[str]) -> tuple[str, ...]:
     parts = name.split(entry.delimiter) if entry.delimiter else [name]
     path = tuple(_net_unicode(part) for part in parts if part) or (_net_unicode(name),)
     return (INBOX_NAME, *path[1:]) if path[0].upper() == "INBOX" else path
+
+
+def _untaken(path: tuple[str, ...], taken: Container[tuple[str, ...]]) -> tuple[str, ...]:
+    """RFC 8621 §2: no two siblings have one name, though names may differ on the server only."""
+    free, number = path, 1
+    while free in taken:
+        number += 1
+        free = (*path[:-1], f"{path[-1]} ({number})")
+    return free
 
 
 def _net_unicode(name: str) -> str:
