@@ -11,11 +11,14 @@ import numpy as np
 
 from gateway.sync.arrays import Seconds
 
+_FIRST = int(datetime.min.replace(tzinfo=UTC).timestamp())
+_LAST = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 _LENGTH = len("17-Jul-1996 02:44:25 -0700")
 _MONTHS = b"jan feb mar apr may jun jul aug sep oct nov dec".split()
 _TOLERANT = re.compile(
     rb"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4})\s+(\d{1,2}):(\d\d):(\d\d)\s*([+-]\d{4})?"
 )
+_CLOCK_LIMITS = {12: 24, 15: 60, 18: 60, 22: 24, 24: 60}
 _SEPARATORS = {2: b"-", 6: b"-", 11: b" ", 14: b":", 17: b":", 20: b" "}
 
 
@@ -28,7 +31,14 @@ _MONTH_ORDER = np.argsort(_MONTH_CODES)
 
 
 def seconds(values: Sequence[bytes]) -> Seconds:
-    """Seconds since 1970 of each date-time; 0 where there is no telling (some servers err)."""
+    """Seconds since 1970 of each date-time; 0 where there is no telling (some servers err).
+
+    A zone may put a date-time before year 1 or after 9999: it is moved to what utc_date() shows.
+    """
+    return np.clip(_seconds(values), _FIRST, _LAST)
+
+
+def _seconds(values: Sequence[bytes]) -> Seconds:
     joined = b"".join(values)
     if len(joined) == _LENGTH * len(values) and len(values):
         octets = np.frombuffer(joined, np.uint8).reshape(-1, _LENGTH).astype(np.int64)
@@ -56,8 +66,13 @@ def _columns(octets: Any) -> tuple[Seconds, Any]:
     sign = np.where(octets[:, 21] == ord("-"), -1, 1)
     valid &= (octets[:, 21] == ord("+")) | (octets[:, 21] == ord("-"))
     months = (number(7, 11) - 1970) * 12 + month
-    days = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    days += number(0, 2) - 1
+    first = months.astype("datetime64[M]").astype("datetime64[D]")
+    dated = first + (number(0, 2) - 1)
+    # What never was is left to _one(), so that a value means the same in any company.
+    valid &= (dated.astype("datetime64[M]") == first) & (number(7, 11) > 0)
+    for start, limit in _CLOCK_LIMITS.items():
+        valid &= number(start, start + 2) < limit
+    days = dated.astype(np.int64)
     clock = number(12, 14) * 3600 + number(15, 17) * 60 + number(18, 20)
     offset = sign * (number(22, 24) * 3600 + number(24, 26) * 60)
     return days * 86400 + clock - offset, valid
@@ -86,4 +101,5 @@ def _one(value: bytes) -> int:
 
 def utc_date(moment: int) -> str:
     """RFC 8620 §1.4 UTCDate of seconds since 1970."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # strftime() gives the years before 1000 fewer than four digits.
+    return datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat() + "Z"

@@ -43,9 +43,9 @@ def of_items(tier: Tier, items: Sequence[bytes]) -> Identities:
 
 
 def _object_id(item: bytes) -> str:
-    """EMAILID as given; RFC 8474 §3 has the Id alphabet, a server that errs is hashed."""
+    """EMAILID as given; RFC 8474 §3 has the Id alphabet, what is too long or errs is hashed."""
     text = item.strip(b"()").decode("ascii", "replace")
-    return text if ids.is_id(text) else ids.email_id(ids.email_digest(item))
+    return text if ids.is_kept(text) else ids.email_id(ids.email_digest(item))
 
 
 _FINGERPRINTED = (b"message-id", b"date", b"from", b"subject")

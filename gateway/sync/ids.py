@@ -18,12 +18,18 @@ THREAD_DIGEST_OCTETS = 8
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _GUID = re.compile(r"[0-9a-f]{32}")  # Dovecot's begin with a letter or a digit, as it comes
+_MAX_KEPT = 128
 _PART_BLOB = re.compile(r"p(\d+(?:_\d+)*)-([A-Za-z0-9_-]+)")
 
 
 def is_id(value: str) -> bool:
     """True when value obeys the Id syntax of RFC 8620 §1.2."""
     return _ID.fullmatch(value) is not None
+
+
+def is_kept(given: str) -> bool:
+    """True for a server's identifier that is used as it is: blob ids made of it are Ids too."""
+    return is_id(given) and len(given) <= _MAX_KEPT
 
 
 def _text(prefix: str, octets: bytes) -> str:
@@ -46,7 +52,7 @@ def account_id(backend: str, username: str) -> str:
 
 def mailbox_id(given: str | None, name: str, uidvalidity: int) -> str:
     """Mailbox id: the server's own (RFC 8474 MAILBOXID, Dovecot's GUID), else derived."""
-    if given is not None and is_id(given):
+    if given is not None and is_kept(given):
         return "B" + given if _GUID.fullmatch(given) or not given[0].isalpha() else given
     source = given.encode() if given else b"%d\0%s" % (uidvalidity, name.encode())
     return _text("B", _digest(b"mailbox", 12, source))

@@ -58,9 +58,9 @@ class StringColumn:
         for row, value in zip(rows, values, strict=True):
             number, at = divmod(row, CHUNK_ROWS)
             if number != current or chunk is None:
-                current, chunk = number, self._chunk(number)
-                if chunk is None:
-                    chunk = self._open[number] = [None] * CHUNK_ROWS
+                current, chunk = number, self._chunk(number) or [None] * CHUNK_ROWS
+                # Reading may have closed it at once, when too many others can not be closed.
+                self._open[number] = chunk
                 self._packed.pop(number, None)
                 self.unsaved.add(number)
             chunk[at] = value
@@ -110,8 +110,9 @@ class StringColumn:
         return {n for n in wanted if n not in self._open and n not in self._packed}
 
     def load(self, number: int, packed: bytes) -> None:
-        """Take in a packed chunk from the store; what does not unpack is not there."""
-        if number not in self._open and unpack(packed) is not None:
+        """Take in a chunk from the store if it is absent; what does not unpack is not there."""
+        absent = number not in self._open and number not in self._packed
+        if absent and unpack(packed) is not None:
             self._packed[number] = packed
 
     @property

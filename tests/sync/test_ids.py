@@ -1,0 +1,130 @@
+"""RFC 8620 §1.2, RFC 8621 §§2-4, §4.1.4: ids of accounts, mailboxes, Emails, Threads and blobs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gateway.sync import ids
+from gateway.sync.identity import Tier, of_items
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
+
+object_ids = st.from_regex(ID, fullmatch=True)
+near_ids = st.one_of(
+    st.text(max_size=20),
+    st.text("EBTmp_-0123456789abAB=+/.\n", max_size=24),
+    st.from_regex(r"[ETBmp][A-Za-z0-9_-]{0,20}\n?", fullmatch=True),
+    st.from_regex(r"p[0-9٠-٩_]{0,9}-[A-Za-z0-9_-]{0,20}", fullmatch=True),
+)
+digests = st.binary(min_size=ids.EMAIL_DIGEST_OCTETS, max_size=ids.EMAIL_DIGEST_OCTETS)
+keys = st.integers(0, 2**64 - 1)
+parts = st.lists(st.integers(1, 99), min_size=1, max_size=6).map(lambda n: ".".join(map(str, n)))
+
+
+@pytest.mark.checklist("A01")
+@given(st.text(), st.text())
+def test_account_ids_have_the_alphabet_of_ids(backend: str, username: str) -> None:
+    made = ids.account_id(backend, username)
+    assert ID.fullmatch(made)
+    assert made[0].isalpha()
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3)), unique=True, max_size=9))
+def test_different_users_and_servers_have_different_account_ids(
+    accounts: list[tuple[str, str]],
+) -> None:
+    """RFC 8620 §1.6.2: an account id is of one user on one server."""
+    assert len({ids.account_id(*account) for account in accounts}) == len(accounts)
+
+
+@pytest.mark.checklist("A01")
+@example("1" * 255, "x", 1)
+@example("a" * 255, "x", 1)
+@given(st.one_of(st.none(), st.text(max_size=9), object_ids), st.text(), st.integers(0, 2**32 - 1))
+def test_mailbox_ids_have_the_alphabet_of_ids_whatever_the_server_names(
+    given_id: str | None, name: str, uidvalidity: int
+) -> None:
+    """RFC 8620 §1.2: nor do they begin with a digit or a dash."""
+    made = ids.mailbox_id(given_id, name, uidvalidity)
+    assert ID.fullmatch(made)
+    assert made[0].isalpha()
+
+
+@pytest.mark.checklist("A09")
+def test_mailbox_ids_are_the_servers_wherever_these_are_ids() -> None:
+    """RFC 8474 §4: MAILBOXID as given; what IMAP allows beyond that is told apart all the same."""
+    assert ids.mailbox_id("F2212ea87-6097-4256-9d51-71338625", "x", 1) == (
+        "F2212ea87-6097-4256-9d51-71338625"
+    )
+    made = {ids.mailbox_id(given_id, "x", 1) for given_id in ("1", "-1", "_1", "a b", "a.b", None)}
+    assert len(made) == 6
+    guids = ("0123456789abcdef0123456789abcdef", "f123456789abcdef0123456789abcdef")
+    assert all(ids.mailbox_id(guid, "x", 1) == "B" + guid for guid in guids)
+
+
+def test_a_derived_mailbox_id_depends_on_name_and_uidvalidity_only() -> None:
+    """RFC 9051 §2.3.1.1: a mailbox made again under the same name has another UIDVALIDITY."""
+    assert ids.mailbox_id(None, "a", 1) == ids.mailbox_id(None, "a", 1)
+    assert len({ids.mailbox_id(None, n, v) for n in ("a", "1", "1\0a") for v in (1, 11)}) == 6
+
+
+@pytest.mark.checklist("A01", "A09")
+@given(digests)
+def test_email_ids_name_their_digest(digest: bytes) -> None:
+    made = ids.email_id(digest)
+    assert ID.fullmatch(made)
+    assert ids.email_digest_of(made) == digest
+
+
+@pytest.mark.checklist("A01", "A09")
+@given(keys)
+def test_thread_ids_name_their_key(key: int) -> None:
+    made = ids.thread_id(key)
+    assert ID.fullmatch(made)
+    assert ids.thread_key_of(made) == key
+
+
+@given(near_ids)
+def test_no_string_is_taken_for_an_id_that_it_is_not(text: str) -> None:
+    """RFC 8620 §5.1: whatever a client sends as an id is found, or is notFound."""
+    digest, key, blob = ids.email_digest_of(text), ids.thread_key_of(text), ids.parse_blob_id(text)
+    assert digest is None or ids.email_id(digest) == text
+    assert key is None or ids.thread_id(key) == text
+    if blob is not None:
+        if blob.part is None:
+            assert ids.message_blob_id(blob.email_id) == text
+        else:
+            assert ids.part_blob_id(blob.email_id, blob.part) == text
+
+
+@given(near_ids | object_ids)
+def test_the_syntax_of_ids_is_checked_to_the_last_character(text: str) -> None:
+    assert ids.is_id(text) == (ID.fullmatch(text) is not None)
+
+
+@pytest.mark.checklist("A01")
+@example(b"M" * 255, Tier.EMAILID, "1.2.3")
+@given(st.binary(max_size=20) | object_ids.map(str.encode), st.sampled_from(Tier), parts)
+def test_blob_ids_are_ids_whatever_names_the_message(item: bytes, tier: Tier, part: str) -> None:
+    """RFC 8474 §3: an EMAILID may itself be of 255 characters."""
+    known = of_items(tier, [item])
+    email_id = known.given[0] if known.given else ids.email_id(known.digests[0])
+    assert ID.fullmatch(email_id)
+    message, attachment = ids.message_blob_id(email_id), ids.part_blob_id(email_id, part)
+    assert ID.fullmatch(message)
+    assert ID.fullmatch(attachment)
+    assert ids.parse_blob_id(message) == ids.BlobRef(email_id, None)
+    assert ids.parse_blob_id(attachment) == ids.BlobRef(email_id, part)
+
+
+@pytest.mark.checklist("A09")
+def test_an_emailid_is_taken_as_it_is() -> None:
+    """RFC 8474 §5.1: with or without its parentheses."""
+    known = of_items(Tier.EMAILID, [b"(M6d99ac3275bb4e)", b"M6d99ac3275bb4f", b"not an id"])
+    assert known.given is not None
+    assert known.given[:2] == ["M6d99ac3275bb4e", "M6d99ac3275bb4f"]
+    assert known.given[2] == ids.email_id(ids.email_digest(b"not an id"))

@@ -1,0 +1,46 @@
+"""RFC 9051 §7.5.2 (BODYSTRUCTURE) and RFC 8621 §4.1.4 hasAttachment."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.sync import structures
+
+TEXT = b'("text" "plain" ("charset" "utf-8") NIL NIL "7bit" 12 1 NIL NIL NIL NIL)'
+PDF = (
+    b'("application" "pdf" ("name" "a.pdf") NIL NIL "base64" 900 NIL '
+    b'("attachment" ("filename" "a.pdf")) NIL NIL)'
+)
+IMAGE = b'("image" "png" NIL "<c@x>" NIL "base64" 900 NIL ("inline" NIL) NIL NIL)'
+
+fragments = st.sampled_from(
+    [b"(", b")", b"NIL", b'"text"', b'"plain"', b" ", b"12", b'"attachment"', b"{3}\r\n", TEXT, PDF]
+)
+
+
+def mixed(*parts: bytes) -> bytes:
+    return b"(" + b"".join(parts) + b' "mixed" ("boundary" "b") NIL NIL NIL)'
+
+
+def test_attachments_are_told_from_texts_and_inline_images() -> None:
+    assert not structures.has_attachment(TEXT)
+    assert structures.has_attachment(mixed(TEXT, PDF))
+    assert not structures.has_attachment(mixed(TEXT, IMAGE))
+    assert structures.has_attachment(PDF)
+
+
+def test_a_structure_is_parsed_to_its_parts() -> None:
+    tree = structures.parse(mixed(TEXT, PDF))
+    assert tree.type == "multipart/mixed"
+    assert [(part.part_id, part.type) for part in tree.children] == [
+        ("1", "text/plain"),
+        ("2", "application/pdf"),
+    ]
+
+
+@given(st.binary(max_size=60) | st.lists(fragments, max_size=12).map(b"".join))
+def test_a_structure_that_can_not_be_read_is_one_part(raw: bytes) -> None:
+    """A server that errs about one message must not keep the others from being shown."""
+    assert structures.parse(raw).type
+    assert structures.has_attachment(raw) in (True, False)
