@@ -47,9 +47,8 @@ async def load(account: Account, request: GetRequest) -> GetResult:
     """RFC 8621 §4.2."""
     body_properties = _body_properties(request.arguments["bodyProperties"])
     data = await account.fresh()
-    wanted = request.ids or ()
     state = data.email_state()
-    rows = {id_: row for id_ in wanted if (row := data.emails.row(id_)) >= 0}
+    rows = data.emails.rows(request.ids or ())
     wants = [_WANTS[source] for source in sorted(request.sources & _WANTS.keys())]
     if wants:
         gone = await account.content.read(list(rows.values()), wants)

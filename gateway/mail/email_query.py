@@ -19,6 +19,7 @@ from gateway.sync.data import AccountData
 _WINDOW_FACTOR = 2
 _WINDOW_LEAST = 100
 _WINDOW_MOST = 2000
+_COLLAPSED_AT_FIRST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +29,39 @@ class EmailResults:
     data: AccountData
     query_state: str
     rows: Rows
+    collapse: bool
     can_calculate_changes: bool = False
 
     async def total(self) -> int:
         """How many match."""
-        return len(self.rows)
+        return len(self._all())
 
     async def slice(self, start: int, stop: int | None) -> list[str]:
         """Ids from start up to stop."""
-        return [self.data.emails.id(row) for row in self.rows[start:stop].tolist()]
+        return [self.data.emails.id(row) for row in self._first(stop)[start:stop].tolist()]
 
     async def index(self, id: str) -> int | None:
         """Position of an Email, None when it does not match."""
         row = self.data.emails.row(id)
         if row < 0:
             return None
-        at = np.flatnonzero(self.rows == row)
+        at = np.flatnonzero(self._all() == row)
         return int(at[0]) if len(at) else None
+
+    def _all(self) -> Rows:
+        return collapsed(self.data, self.rows) if self.collapse else self.rows
+
+    def _first(self, count: int | None) -> Rows:
+        """At least the first `count` rows: the start of a list collapses like the whole of it."""
+        if not self.collapse or count is None:
+            return self._all()
+        length = _COLLAPSED_AT_FIRST * count
+        while length < len(self.rows):
+            rows = collapsed(self.data, self.rows[:length])
+            if len(rows) >= count:
+                return rows
+            length *= 4
+        return self._all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +109,18 @@ class WindowResults:
 def collapsed(data: AccountData, rows: Rows) -> Rows:
     """RFC 8621 §4.4.3: only the first row of each Thread, in order."""
     threads = data.emails.thread[rows]
-    first = np.empty(len(data.emails.thread_keys), np.int64)
+    positions = np.arange(len(rows), dtype=np.int32)
+    first = np.empty(len(data.emails.thread_keys), np.int32)
     # Written from the last to the first, so that the first one stays.
-    first[threads[::-1]] = np.arange(len(rows) - 1, -1, -1)
-    kept: Rows = rows[first[threads] == np.arange(len(rows))]
+    first[threads[::-1]] = positions[::-1]
+    kept: Rows = rows[first[threads] == positions]
     return kept
 
 
 def evaluate(data: AccountData, request: QueryRequest) -> EmailResults:
     """Filter, sort and collapse on a complete index whose sort columns are made."""
     rows = ordered(data, email_filter.evaluate(data, request.filter), request.sort)
-    if request.arguments["collapseThreads"]:
-        rows = collapsed(data, rows)
-    return EmailResults(data, data.email_state(), rows)
+    return EmailResults(data, data.email_state(), rows, request.arguments["collapseThreads"])
 
 
 @backend

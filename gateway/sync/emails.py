@@ -6,7 +6,7 @@ back to life when the same message turns up again, as it does in the middle of e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -125,13 +125,23 @@ class EmailTable:
         keys = np.array([key], np.uint64)
         return int(self._thread_order.find(self.thread_keys, len(self.thread_keys), keys)[0])
 
+    def rows(self, email_ids: Iterable[str]) -> dict[str, int]:
+        """Rows of Email ids, of those that are Emails now."""
+        digests = {id_: self._digest_of(id_) for id_ in email_ids}
+        known = {id_: digest for id_, digest in digests.items() if digest is not None}
+        if not known:
+            return {}
+        rows = self.find(list(known.values()))
+        visible = (rows >= 0) & (self.home_mailbox[rows] != NOWHERE)
+        return {
+            id_: row
+            for id_, row, there in zip(known, rows.tolist(), visible.tolist(), strict=True)
+            if there
+        }
+
     def row(self, email_id: str) -> int:
-        """Row of an Email id, -1 when there is no such Email that is visible."""
-        digest = self._digest_of(email_id)
-        if digest is None:
-            return -1
-        row = int(self.find([digest])[0])
-        return row if row >= 0 and self.home_mailbox[row] != NOWHERE else -1
+        """Row of an Email id, -1 when there is no such Email now."""
+        return self.rows((email_id,)).get(email_id, -1)
 
     def _digest_of(self, email_id: str) -> bytes | None:
         if self.given is None:

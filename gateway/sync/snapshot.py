@@ -24,6 +24,7 @@ from gateway.sync.placements import MailboxColumns
 VERSION = 1
 _COLUMNS = ("thread", "received", "octets", "attachment")
 _LEVEL = 6
+_UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
 
 
 class NotASnapshot(ValueError):
@@ -52,9 +53,9 @@ def capture(data: AccountData) -> dict[str, Any]:
         "size": size,
         "thread_keys": emails.thread_keys.tobytes(),
         "mailboxes": [
-            _capture_mailbox(mailbox.id, columns)
-            for mailbox, columns in data.selectable()
-            if columns.complete
+            _capture_mailbox(id_, columns)
+            for id_, number in data.numbers.items()
+            if (columns := data.index.mailbox(number)).complete
         ],
     }
     for name in _COLUMNS:
@@ -102,9 +103,7 @@ def load(octets: bytes, epoch: str) -> AccountData:
         if document["version"] != VERSION:
             raise NotASnapshot("version")
         return _load(document, epoch)
-    except (ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
-        raise NotASnapshot(str(error)) from error
-    except msgpack.exceptions.UnpackException as error:
+    except (*_UNREADABLE, zlib.error, msgpack.exceptions.UnpackException) as error:
         raise NotASnapshot(str(error)) from error
 
 
@@ -125,6 +124,7 @@ def _load(document: dict[str, Any], epoch: str) -> AccountData:
     emails.thread_keys = np.frombuffer(document["thread_keys"], np.uint64).copy()
     for name in _COLUMNS:
         getattr(emails, name)[:size] = _sums(document[name], size)
+    _check_rows(emails.thread[:size], len(emails.thread_keys))
     for entry in document["mailboxes"]:
         _load_mailbox(data, entry)
     if size > 2 * int(np.count_nonzero(emails.visible())) + 1000:
@@ -133,6 +133,8 @@ def _load(document: dict[str, Any], epoch: str) -> AccountData:
 
 
 def _load_mailbox(data: AccountData, entry: dict[str, Any]) -> None:
+    if entry["number"] in data.index.mailboxes:
+        raise NotASnapshot("number")
     columns = data.index.mailbox(entry["number"])
     data.numbers[entry["id"]] = entry["number"]
     columns.uidvalidity = entry["uidvalidity"]
@@ -142,10 +144,14 @@ def _load_mailbox(data: AccountData, entry: dict[str, Any]) -> None:
     uids = _sums(entry["uids"]).astype(np.uint32)
     rows = _sums(entry["rows"], len(uids)).astype(np.int32)
     bits = np.stack([_sums(word, len(uids)) for word in entry["bits"]], axis=1).view(np.uint64)
-    if len(rows) and (rows.min() < 0 or rows.max() >= data.emails.size):
-        raise NotASnapshot("rows")
+    _check_rows(rows, data.emails.size)
     columns.merge(uids, rows, bits, _sums(entry["modseqs"], len(uids)).view(np.uint64))
     data.index.attach(columns, ~select(columns.bits, DELETED))
+
+
+def _check_rows(rows: npt.NDArray[Any], size: int) -> None:
+    if len(rows) and (rows.min() < 0 or rows.max() >= size):
+        raise NotASnapshot("rows")
 
 
 def _items(column: npt.NDArray[Any], width: int) -> list[bytes]:
