@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -22,9 +23,10 @@ from deploy.sample_mail.letter import Letter, compose
 from deploy.sample_mail.letters import LETTERS
 from tests.servers.dovecot import Dovecot, Message, User
 from tests.servers.dovecot_config import SPECIAL_USE
-from tests.servers.process import Child, ServerFailedError, free_port, is_free
+from tests.servers.process import Child, ServerFailedError
 
-USUAL_PORT = 8080
+USUAL_ADDRESS = "127.0.0.1:8080"
+ANNOUNCEMENT = re.compile(r"^Session: (\S+)/\.well-known/jmap$", re.MULTILINE)
 REQUEST_SECONDS = 30.0
 MAIL = "urn:ietf:params:jmap:mail"
 
@@ -62,13 +64,6 @@ class Demonstration:
         query = {"accountId": account, "filter": {"role": "inbox"}}
         identifier: str = self.call(["Mailbox/query", query, "0"])[0][1]["ids"][0]
         return identifier
-
-    def answers(self) -> bool:
-        """Whether the gateway gives a session to the user."""
-        try:
-            return bool(self.account())
-        except OSError:
-            return False
 
     def _curl(self) -> list[str]:
         login = f"{self.user.username}:{self.user.password}"
@@ -138,22 +133,27 @@ def start(running: ExitStack) -> Demonstration:
     user = dovecot.add_user("alice", "wonderland")
     fill(dovecot, user)
     data = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="jmap-gateway-")))
-    port = USUAL_PORT if is_free(USUAL_PORT) else free_port()
-    gateway = Child(
-        [
-            *["env", f"JMAP_GATEWAY_SERVER__ADMIN_LISTEN=127.0.0.1:{free_port()}"],
-            f"JMAP_GATEWAY_SERVER__DATA_DIR={data}",
-            *[sys.executable, "-m", "gateway", "serve"],
-            *["--listen", f"127.0.0.1:{port}"],
-            *["--imap", f"imap://127.0.0.1:{dovecot.ports.imap}"],
-            *["--store", f"sqlite:///{data}/store.db"],
-        ],
-        data / "log",
-    )
+    command = [
+        *["env", "JMAP_GATEWAY_SERVER__ADMIN_LISTEN=127.0.0.1:0"],
+        f"JMAP_GATEWAY_SERVER__DATA_DIR={data}",
+        *[sys.executable, "-m", "gateway", "serve"],
+        *["--imap", f"imap://127.0.0.1:{dovecot.ports.imap}"],
+        *["--store", f"sqlite:///{data}/store.db"],
+    ]
+    try:
+        url = start_gateway(running, [*command, "--listen", USUAL_ADDRESS], data / "first.log")
+    except ServerFailedError as error:
+        if "in use" not in error.log:
+            raise
+        url = start_gateway(running, [*command, "--listen", "127.0.0.1:0"], data / "second.log")
+    return Demonstration(url, user)
+
+
+def start_gateway(running: ExitStack, command: list[str], log: Path) -> str:
+    """Start a gateway, to be ended with `running`, and return the URL that it says it has."""
+    gateway = Child(command, log)
     running.callback(gateway.stop)
-    demonstration = Demonstration(f"http://127.0.0.1:{port}", user)
-    gateway.wait_until(demonstration.answers)
-    return demonstration
+    return gateway.wait_until(lambda: ANNOUNCEMENT.search(gateway.log()))[1]
 
 
 def explain(demonstration: Demonstration) -> None:

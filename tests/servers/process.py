@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
+
+Ready = TypeVar("Ready")
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 5.0
@@ -45,17 +48,6 @@ def free_port() -> int:
         return port
 
 
-def is_free(port: int) -> bool:
-    """Tell whether nobody listens on `port` of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
 class Child:
     """One running server with its log file."""
 
@@ -75,20 +67,21 @@ class Child:
         """Whether the server's first process is alive."""
         return self._process.poll() is None
 
-    def wait_until(self, ready: Callable[[], bool]) -> None:
-        """Return when `ready` does, having stopped the server if that takes too long.
+    def wait_until(self, ready: Callable[[], Ready | None]) -> Ready:
+        """Return the first true value that `ready` gives; stop the server if that takes too long.
 
         Raises:
             ServerFailedError: the server ended, or was not ready in `READY_SECONDS`.
         """
         deadline = time.monotonic() + READY_SECONDS
-        while not ready():
+        while not (result := ready()):
             if not self.running:
                 raise ServerFailedError("the server ended while starting", self.log())
             if time.monotonic() > deadline:
                 self.stop()
                 raise ServerFailedError("the server did not become ready", self.log())
             time.sleep(RETRY_SECONDS)
+        return result
 
     def stop(self) -> None:
         """End the server and everything it started."""
