@@ -1,0 +1,99 @@
+"""RFC 8621 §2, RFC 6154: roles of mailboxes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.sync.roles import assign
+
+# RFC 8621 §10.5.1: the IANA registry "IMAP Mailbox Name Attributes", as of these RFCs.
+REGISTERED = {"all", "archive", "drafts", "flagged", "important", "inbox", "junk", "sent", "trash"}
+ATTRIBUTES = ["\\inbox", *(f"\\{role}" for role in sorted(REGISTERED)), "\\noselect", "\\marked"]
+
+mailboxes = st.lists(
+    st.tuples(
+        st.sampled_from(["Sent", "SENT", "Gesendet", "Trash", "Papierkorb", "Spam", "Work", "Foo"]),
+        st.frozensets(st.sampled_from(ATTRIBUTES), max_size=3),
+        st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+def roles_of(*given_mailboxes: tuple[str, str, bool]) -> list[str | None]:
+    """Roles of (name, attributes, is at the root), in order."""
+    listed = [
+        (str(number), name, frozenset(attributes.split()), at_root)
+        for number, (name, attributes, at_root) in enumerate(given_mailboxes)
+    ]
+    found = assign(listed)
+    return [found.get(str(number)) for number in range(len(listed))]
+
+
+@pytest.mark.checklist("L04")
+@given(mailboxes)
+def test_each_role_goes_to_one_mailbox_and_each_mailbox_has_one(
+    listed: list[tuple[str, frozenset[str], bool]],
+) -> None:
+    given_roles = assign((str(n), *mailbox) for n, mailbox in enumerate(listed))
+    assert len(set(given_roles.values())) == len(given_roles)
+    assert set(given_roles.values()) <= REGISTERED
+    carried = {role for role in REGISTERED for _, a, _ in listed if f"\\{role}" in a}
+    single = [a for _, a, _ in listed if len(a & {f"\\{role}" for role in REGISTERED}) == 1]
+    for attributes in single:
+        (role,) = (role for role in REGISTERED if f"\\{role}" in attributes)
+        assert role in given_roles.values()
+    assert not set(given_roles.values()) - carried - {"sent", "trash", "junk"}
+
+
+@pytest.mark.checklist("L04")
+def test_special_use_decides_before_names_do() -> None:
+    """RFC 6154 §2."""
+    assert roles_of(("Sent", "", True), ("Outgoing", "\\sent", True)) == [None, "sent"]
+    assert roles_of(("Trash", "\\junk", True), ("Bin", "", True)) == ["junk", "trash"]
+
+
+@pytest.mark.checklist("L04")
+def test_of_several_mailboxes_with_one_use_the_first_has_the_role() -> None:
+    assert roles_of(("a", "\\sent", True), ("b", "\\sent", True)) == ["sent", None]
+    assert roles_of(("Sent", "", True), ("Sent Items", "", True)) == ["sent", None]
+
+
+def test_a_mailbox_with_several_uses_takes_one_that_is_free() -> None:
+    """RFC 6154 §2: Gmail's \\Important and others may carry two attributes."""
+    assert roles_of(("a", "\\drafts \\sent", True), ("b", "\\drafts", True)) == ["drafts", None]
+    assert roles_of(("b", "\\drafts", True), ("a", "\\drafts \\sent", True)) == ["drafts", "sent"]
+
+
+def test_the_inbox_is_the_inbox_whatever_else_it_is_used_for() -> None:
+    assert roles_of(("Inbox", "\\inbox \\archive", True), ("a", "\\archive", False)) == [
+        "inbox",
+        "archive",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("Gesendete Objekte", "sent"),
+        ("ENVOYÉS", "sent"),
+        ("Éléments supprimés", "trash"),
+        ("Корзина", "trash"),
+        ("Papelera", "trash"),
+        ("ＤＲＡＦＴＳ", "drafts"),
+        ("下書き", "drafts"),
+        ("Spam", "junk"),
+        ("Archiv", "archive"),
+        ("Sentimental", None),
+        ("", None),
+    ],
+)
+def test_names_in_the_users_language_are_known(name: str, role: str | None) -> None:
+    assert roles_of((name, "", True)) == [role]
+
+
+def test_names_mean_nothing_below_the_root_or_where_no_mail_can_be() -> None:
+    assert roles_of(("Sent", "", False), ("Trash", "\\noselect", True)) == [None, None]
+    assert roles_of(("x", "\\sent", False)) == ["sent"]
