@@ -20,15 +20,17 @@ _ORDINARY = re.compile(
     rb'\s*+(?:(?:"([^"\\]*+)"\s*+|([^][()<>@,;:\\"]*+))<([^][()<>,;:\\"\s]++)>'
     rb'|([^][()<>@,;:\\"\s]++@[^][()<>@,;:\\"\s]++))\s*+(?:,|\Z)'
 )
-_QUOTED = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
+_QUOTED = re.compile(rb'"((?>(?:[^"\\]++|\\.)*))"', re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _NOT_ANGLE = re.compile(rb"[^<>]*+")
 _COMMENT_PIECE = re.compile(rb"[^()\\]++|\\.|[()]|\\", re.DOTALL)
 _COMMENT = re.compile(rb"\([^()]*+\)")
 _LITERAL = re.compile(rb"\[[^][\\]*+\]")
 _ATOM = re.compile(rb'[^\s()<>@,;:\\"\[]++')
+_STRAY = re.compile(rb'[][()\\"]++')
+_MAX_TOKENS = 10 * MAX_ADDRESSES
 _SPACE = re.compile(rb"\s++")
-_AROUND_DOT_AND_AT = re.compile(rb"\s*+([.@])\s*+")
+_AROUND_DOT_AND_AT = re.compile(rb" ?([.@]) ?")
 
 
 def addresses(value: bytes) -> list[EmailAddress]:
@@ -96,7 +98,9 @@ class _Parser:
 
     def parse(self) -> list[Group]:
         value = self._value
-        while self._position < len(value) and self._count < MAX_ADDRESSES:
+        for _ in range(_MAX_TOKENS):
+            if self._position >= len(value) or self._count >= MAX_ADDRESSES:
+                break
             match value[self._position : self._position + 1]:
                 case b"<":
                     self._read_angle()
@@ -188,6 +192,7 @@ class _Parser:
             or words.ENCODED_WORD.match(value, position)
             or _LITERAL.match(value, position)
             or _ATOM.match(value, position)
+            or _STRAY.match(value, position)
         )
         self._position = match.end() if match else position + 1
         piece = value[position : self._position]
@@ -248,4 +253,6 @@ def _addr_spec(octets: bytes) -> bytes:
     """RFC 5322 §3.4.1 without the comments and white space that may stand around its parts."""
     if b"(" in octets and b'"' not in octets:
         octets = _COMMENT.sub(b"", octets)
-    return _AROUND_DOT_AND_AT.sub(rb"\1", words.unfold(octets)).strip()
+    if _SPACE.search(octets):
+        octets = _AROUND_DOT_AND_AT.sub(rb"\1", _SPACE.sub(b" ", words.unfold(octets)))
+    return octets.strip()

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 
 _STRING = rb'(?:nil|"[^"\\\r\n]*+")'
-_PARAMETERS = rb'(?:nil|\((?:"[^"\\\r\n]*+" ?+)*+\))'
+_PARAMETERS = rb'(?:nil|\((?>(?:"[^"\\\r\n]*+" ?)*)\))'
 # A text part up to its md5, without file name, disposition, language and location.
 _TEXT = b" ".join(
     (rb'\("text" "(?:plain|html)"', _PARAMETERS, _STRING, _STRING, rb'"[^"\\\r\n]*+" \d++ \d++')
 )
-_TEXT += rb"(?: nil)*+\)"
+_TEXT += rb"(?: nil){0,4}\)"
 _PLAINLY_WITHOUT = re.compile(
-    _TEXT + rb"|\(" + _TEXT + _TEXT + rb' "alternative"(?: ' + _PARAMETERS + rb")?+(?: nil)*+\)"
+    _TEXT + rb"|\(" + _TEXT + _TEXT + rb' "alternative"(?: ' + _PARAMETERS + rb")?(?: nil){0,3}\)"
 )
 _DISPOSITION = b' nil ("attachment" '
 _MAX_OCTETS = 8_192

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 # RFC 5256 §5; a leader of blobs is looked for where the blobs end, so that each is read once.
-_BLOBS = re.compile(r"(?:\[[^][]*+\] *+)++")
+_BLOBS = re.compile(r"(?>(?:\[[^][]*+\] *+)+)")
 _BLOB = re.compile(r"\[[^][]*+\] *+")
-_REFWD = re.compile(r"(?:re|fwd?) *+(?:\[[^][]*+\] *+)?+:", re.IGNORECASE)
-_SPACES = re.compile(r"[ \t\r\n]+")
+_REFWD = re.compile(r"(?:re|fwd?) *+(?:\[[^][]*+\] *+)?:", re.IGNORECASE)
+_SPACES = re.compile(r"[ \t\r\n]++")
 _TRAILER = "(fwd)"
 _FORWARD = "[fwd:"
 

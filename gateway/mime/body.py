@@ -36,6 +36,11 @@ def body_lists(root: Part) -> BodyLists:
     """RFC 8621 §4.1.4: the parts to show as text, to show as HTML and to offer as attachments."""
     lists = BodyLists()
     _sort_out((root,), "mixed", False, lists.html, lists.text, lists.attachments)
+    if lists.attachments:
+        # An alternative that is plain text only is shown as HTML too, with its pictures, which
+        # are then in both lists and so no attachments by definition.
+        in_both = {id(part) for part in lists.text} & {id(part) for part in lists.html}
+        lists.attachments[:] = (part for part in lists.attachments if id(part) not in in_both)
     return lists
 
 
@@ -174,7 +179,7 @@ _OCTETS_PER_OCTET = {"base64": 2, "quoted-printable": 3}
 _MARGIN_OCTETS = 2_048
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?([\w.:-]{1,40})", re.I)
 _META_OCTETS = 1_024  # https://html.spec.whatwg.org/#determining-the-character-encoding
-_TAG = re.compile(r"<(?:!--(?:[^-]|-(?!->))*+-->|(?!!--)(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>)")
+_TAG = re.compile(r"<(?>(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*)>")
 
 
 def octets_needed(part: Part, max_bytes: int) -> int | None:
@@ -222,6 +227,8 @@ def _without_open_tag(html: str) -> str:
     """`html` up to the last tag if that is not closed."""
     start = html.rfind("<")
     while start >= 0:
+        if html.startswith("<!--", start):
+            return html if html.find("-->", start + 4) >= 0 else html[:start]
         following = html[start + 1 : start + 2]
         if not following or following.isalpha() or following in "/!?":
             return html if _TAG.match(html, start) else html[:start]

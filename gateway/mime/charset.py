@@ -72,7 +72,7 @@ _HIGH_OCTETS = bytes(range(0x80, 0x100))
 _PLANE_ENDS = "".join(f"{chr(end - 1)}{chr(end)}" for end in range(0xFFFF, 0x110000, 0x10000))
 # RFC 7493 §2.1: code points that a JSON string MUST NOT have, surrogates and non-characters.
 _UNSENDABLE = re.compile(f"[\ud800-\udfff\ufdd0-\ufdef{_PLANE_ENDS}]")
-_PUNCTUATION = re.compile(r"[^a-z0-9]+")
+_PUNCTUATION = re.compile(r"[^a-z0-9]++")
 
 
 def _normal(label: str) -> str:
@@ -182,6 +182,7 @@ def _decode_iso_2022_jp(octets: bytes) -> tuple[str, bool]:
         if index:
             kind, piece = piece[:2], piece[2:]
         if kind in (b"$B", b"$@"):
+            malformed |= len(piece) % 2 == 1
             piece = b"".join(map(_to_shift_jis, piece[::2], piece[1::2]))
         elif kind == b"(I":
             piece = bytes(octet | 0x80 for octet in piece)

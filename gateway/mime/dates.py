@@ -6,10 +6,10 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 _DATE_TIME = re.compile(
-    rb"\s*+(?:[A-Za-z]++\.?+\s*+,?+\s*+|,\s*+)?+"  # day-of-week
+    rb"\s*+(?:[A-Za-z]++\.?+\s*+,?+\s*+|,\s*+)?"  # day-of-week
     rb"(\d{1,2})[\s-]*+([A-Za-z]{3})[a-z]*+[\s-]*+(\d{2,4})\s*+,?+\s*+"
-    rb"(\d{1,2})[:.](\d{1,2})(?:[:.](\d{1,2})(?:\.\d++)?+)?+"
-    rb"\s*+(?:(?:UTC|GMT)?+([+-])(\d\d):?+(\d\d)\b|([A-Za-z]++)|\Z|(?=\())"
+    rb"(\d{1,2})\s*+[:.]\s*+(\d{1,2})(?:\s*+[:.]\s*+(\d{1,2})(?:\.\d++)?)?"
+    rb"\s*+(?:(?:UTC|GMT)?([+-])(\d\d):?+(\d\d)\b|([A-Za-z]++)|\Z|(?=\())"
 )
 _COMMENT = re.compile(rb"\([^()]*+\)")
 _MONTH_NAMES = b"jan feb mar apr may jun jul aug sep oct nov dec".split()

@@ -13,7 +13,7 @@ from gateway.mime.addresses import grouped
 from gateway.mime.limits import MAX_FIELDS, MAX_VALUE_OCTETS
 
 _FIELD = re.compile(
-    rb"^([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)",
+    rb"^([!-9;-~]++)[ \t]*+:((?>[^\n]*+(?:\n[ \t][^\n]*+)*))",
     re.MULTILINE,
 )
 

@@ -13,10 +13,10 @@ from urllib.parse import unquote_to_bytes
 from gateway.mime import charset, words
 from gateway.mime.limits import MAX_PARAMETERS, MAX_VALUE_OCTETS
 
-_SECTION = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?")
+_SECTION = re.compile(r"([^*]++)(?:\*(\d{1,4}))?(\*)?")
 _PARAMETER = re.compile(
-    rb";[\s;]*+([^\s=;\"()<>]++)\s*+=\s*+"
-    rb'(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"?+|([^\s;"()]*+))',
+    rb";\s*+([^\s=;\"()<>]++)\s*+=\s*+"
+    rb'(?:"((?>(?:[^"\\]++|\\.)*))"?+|([^\s;"()]*+))',
     re.DOTALL,
 )
 _COMMENT = re.compile(rb"\([^()]*+\)")

@@ -10,13 +10,14 @@ import re
 import unicodedata
 from html import unescape
 
-from gateway.mime import words
+from gateway.mime.words import without_controls
 
 MAX_CHARACTERS = 256
 """RFC 8621 §4.1.4; counted in UTF-16 code units, as clients count, so never more in characters."""
 
 _MAX_TEXT = 32_768
 _MAX_HTML = 131_072
+_MAX_TAGS = 16_384
 _ENOUGH = 2 * MAX_CHARACTERS
 _MAX_CLUSTER = 32  # code points of one character as a reader sees it
 _QUOTE = re.compile(r"[ \t]*+>")
@@ -24,7 +25,7 @@ _QUOTE = re.compile(r"[ \t]*+>")
 _PADDING = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2060-\u2064\ufeff]"
 )
-_LONE_JOINERS = re.compile(r"(?<!\S)[\u200c\u200d]++(?!\S)")
+_JOINERS = "\u200c\u200d"  # with nothing to join at the ends of words
 
 
 def preview(text: str, is_html: bool) -> str:
@@ -63,13 +64,15 @@ def _without_quotes(text: str) -> str:
 
 def _line(text: str) -> str:
     """One line of `text`, cut between two characters as a reader sees them."""
-    return _cut(words.without_controls(_collapse(text)[: 2 * MAX_CHARACTERS]))
+    start = without_controls(_collapse(text)[: 2 * MAX_CHARACTERS])
+    return _cut(" ".join(start.split()))
 
 
 def _collapse(text: str) -> str:
-    if not text.isascii():
-        text = _LONE_JOINERS.sub("", _PADDING.sub("", text))
-    return " ".join(text.split())
+    if text.isascii():
+        return " ".join(text.split())
+    words = (word.strip(_JOINERS) for word in _PADDING.sub("", text).split())
+    return " ".join(word for word in words if word)
 
 
 def _cut(line: str) -> str:
@@ -101,7 +104,7 @@ def _continues(character: str) -> bool:
 
 # --- HTML ---------------------------------------------------------------------------------------
 
-_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*+)((?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+)>")
+_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*+)((?>(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*))>")
 # Elements that do not end a word.
 _INLINE = frozenset(
     (
@@ -137,13 +140,13 @@ def _html_text(html: str, with_quotes: bool) -> str:
     position = 0
     skipped = ""  # the element that is not shown, and how many of its name are open
     depth = 0
-    while length < _ENOUGH:
+    for _ in range(_MAX_TAGS):
         start = html.find("<", position)
         if not depth:
             piece = unescape(html[position : start if start >= 0 else len(html)])
             pieces.append(piece)
             length += len(_collapse(piece))
-        if start < 0:
+        if start < 0 or length >= _ENOUGH:
             break
         tag = _TAG.match(html, start)
         if tag is None:

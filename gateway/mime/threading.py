@@ -7,6 +7,7 @@ wherever the octets are plain.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gateway.mime import brackets, headers
 from gateway.mime.basesubject import base_subject
@@ -16,7 +17,7 @@ _FIELD_END = re.compile(rb"\n(?![ \t])|\Z")
 _FIRST_ID = re.compile(rb"\s*+<([^<>()\s]++)>")
 # A subject of ASCII words in lower case, of which only leaders "re: " are to be taken.
 _PLAIN_SUBJECT = re.compile(
-    rb"[ \t]*+(?:re: )*+(?!re[: ]|fwd?[: ])((?: ?[!-Z\\-~]++)*+)[ \t\r]*+(?:\n(?![ \t])|\Z)"
+    rb"[ \t]*+(?>(?:re: )*)(?!re[: ]|fwd?[: ])((?>(?: ?[!-Z\\-~]++)*))[ \t\r]*+(?:\n(?![ \t])|\Z)"
 )
 
 
@@ -82,5 +83,10 @@ def _base_subject(block: bytes, lowered: bytes) -> bytes:
         subject = plain[1]
         if b"=?" not in subject and not subject.endswith(b"(fwd)"):
             return subject
-    text = headers.text(_value(block, position, 8))
-    return base_subject(text).casefold().encode()
+    return _decoded_base_subject(_value(block, position, 8))
+
+
+@lru_cache(maxsize=2048)
+def _decoded_base_subject(value: bytes) -> bytes:
+    """The general way; neighbours in a mailbox often have the same subject."""
+    return base_subject(headers.text(value)).casefold().encode()

@@ -12,7 +12,7 @@ from gateway.mime import charset, transfer
 ENCODED_WORD = re.compile(rb"=\?[^?\s]++\?[bBqQ]\?[^?\s]*+\?=")
 """RFC 2047 §2, of any length."""
 
-_GAP = re.compile(rb"([ \t\r\n]+)")
+_GAP = re.compile(rb"([ \t\r\n]++)")
 _LINE_END = re.compile(rb"\r?\n")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 

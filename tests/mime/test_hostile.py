@@ -1,0 +1,167 @@
+"""RFC 8620 §8.5: no message is dear to read, whatever it contains.
+
+Nothing is timed. Patterns must be such that they can not backtrack, and what is written in Python
+must do at most twice the work for twice the input.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterator
+from re import _constants, _parser  # type: ignore[attr-defined]
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import gateway.mime
+from gateway.mime import headers, parameters, threading, transfer
+from gateway.mime.basesubject import base_subject
+from gateway.mime.limits import MAX_VALUE_OCTETS
+from gateway.mime.preview import preview
+from gateway.mime.structure import from_bodystructure
+
+
+def _patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
+    for module in pkgutil.iter_modules(gateway.mime.__path__, "gateway.mime."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            for pattern in value.values() if isinstance(value, dict) else (value,):
+                if isinstance(pattern, re.Pattern):
+                    yield f"{module.name}.{name}", pattern
+
+
+REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
+ONE_CHARACTER = (_constants.IN, _constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY)
+
+
+def _bad_repeats(node: Any, ends_atomic_group: bool = False) -> Iterator[Any]:
+    """Repeats that can backtrack without bound, or that Python before 3.11.5 gets wrong.
+
+    Of one character, a repeat must be possessive; of more, the last thing in an atomic group:
+    possessive repeats of groups match too much there (https://github.com/python/cpython/issues/106052).
+    """
+    if isinstance(node, tuple) and len(node) == 2 and node[0] in REPEATS:
+        if node[1][1] is _constants.MAXREPEAT and not ends_atomic_group:
+            yield node
+        yield from _bad_repeats(node[1][2])
+    elif isinstance(node, tuple) and len(node) == 2 and node[0] is _constants.POSSESSIVE_REPEAT:
+        items = list(node[1][2])
+        if len(items) != 1 or items[0][0] not in ONE_CHARACTER:
+            yield node
+    elif isinstance(node, tuple) and len(node) == 2 and node[0] is _constants.ATOMIC_GROUP:
+        *items, last = node[1]
+        yield from _bad_repeats(items)
+        yield from _bad_repeats(last, ends_atomic_group=True)
+    elif isinstance(node, (_parser.SubPattern, list, tuple)):
+        for item in node:
+            yield from _bad_repeats(item)
+
+
+def test_no_pattern_can_backtrack_without_bound() -> None:
+    patterns = dict(_patterns())
+    assert len(patterns) > 20
+    for name, pattern in patterns.items():
+        assert not list(_bad_repeats(_parser.parse(pattern.pattern, pattern.flags))), name
+
+
+def _calls(function: Callable[[Any], object], argument: object) -> int:
+    """How many functions, of Python and of C, are called and returned from."""
+    count = 0
+
+    def note(_frame: FrameType, _event: str, _argument: object) -> None:
+        nonlocal count
+        count += 1
+
+    previous = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        function(argument)
+    finally:
+        sys.setprofile(previous)
+    return count
+
+
+def _fields_forms(value: bytes) -> None:
+    headers.convenience(b"To: " + value + b"\r\nSubject: " + value + b"\r\nDate: " + value)
+    headers.grouped_addresses(value)
+    headers.message_ids(value)
+    parameters.parse(b"x;" + value)
+
+
+HOSTILE = [
+    *(b'"', b'"\\', b"\\", b"(", b"(a", b")", b"((", b"<", b"<a", b">", b",", b";", b":", b"@:"),
+    *(b"a@", b".", b"[", b"[\\", b"a:", b"a b ", b"=?", b"=?a?q?x,", b"=?a?q?x ", b"\r\n ", b" "),
+    *(b"=?utf-8?q?a?= ", b"=?utf-8?q?=C3?= ", b";a=", b";a*0*=", b';a="', b"; ", b"<a@b>", b'"a"'),
+    *(b"1 Jan ", b"Mon ", b"re:", b"[a]", b"(fwd)", b"[fwd:", b"=", b"\xc3", b"\0", b"1", b"\t"),
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_header_values_cost_in_proportion_to_their_length(piece: bytes) -> None:
+    once = _calls(_fields_forms, piece * 600)
+    twice = _calls(_fields_forms, piece * 1200)
+    assert twice <= 2 * once + 100
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<",
+        "<a",
+        '<a "',
+        "<!--",
+        "<script>",
+        "<div hidden>",
+        "<p>",
+        "&",
+        "&amp",
+        "</",
+        "<b>x",
+        "\n>",
+    ],
+)
+def test_previews_cost_in_proportion_to_their_length(piece: str) -> None:
+    for is_html in (True, False):
+        once = _calls(lambda text: preview(text, is_html), piece * 600)  # noqa: B023
+        twice = _calls(lambda text: preview(text, is_html), piece * 1200)  # noqa: B023
+        assert twice <= 2 * once + 100
+
+
+@pytest.mark.parametrize("piece", ["[a]", "[fwd:", "(fwd)", "re:", "re [", "[", "] ", "fw[a] "])
+def test_base_subjects_cost_in_proportion_to_their_length(piece: str) -> None:
+    once = _calls(base_subject, piece * 600)
+    assert _calls(base_subject, piece * 1200) <= 2 * once + 100
+
+
+@pytest.mark.parametrize("piece", [b"=", b" ", b"=\r", b"A=", b"\n", b"=4", b"!"])
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_decoding_costs_in_proportion_to_the_length(piece: bytes, encoding: str) -> None:
+    def decode(octets: bytes) -> None:
+        decoder = transfer.decoder(encoding)
+        for start in range(0, len(octets), 64):
+            decoder.feed(octets[start : start + 64])
+        decoder.finish()
+
+    once = _calls(decode, piece * 6_000)
+    assert _calls(decode, piece * 12_000) <= 2 * once + 100
+
+
+def test_nesting_does_not_recurse_without_bound() -> None:
+    headers.addresses(b"(" * 60_000)
+    headers.addresses(b"(" * 30_000 + b")" * 30_000 + b"a@x")
+    nested: Any = None
+    for _ in range(50_000):
+        nested = [nested, b"mixed"]
+    from_bodystructure(nested)
+    preview("<div>" * 20_000, is_html=True)
+
+
+def test_the_largest_values_are_read() -> None:
+    """Each of these is quadratic for some parser that looks again at what it has seen."""
+    for piece in HOSTILE:
+        value = b"a" + piece * (MAX_VALUE_OCTETS // len(piece)) + b"a"
+        _fields_forms(value)
+        threading.thread_root(b"Subject: " + value + b"\r\nReferences: " + value)
