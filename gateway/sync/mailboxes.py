@@ -46,12 +46,13 @@ class Mailbox:
 def tree(
     listed: Iterable[Listed], prefixes: Sequence[str], rights: Mapping[bytes, str]
 ) -> dict[str, Mailbox]:
-    """Mailboxes by id, in the server's order, parents that LIST left out included.
+    """Mailboxes by id, the inbox and then the server's order, with parents that LIST left out.
 
     prefixes: of the personal namespaces ("INBOX."), which are no level of the hierarchy.
     """
     by_path: dict[tuple[str, ...], Listed | None] = {}
-    for entry in listed:
+    # The inbox comes first, as INBOX.INBOX of some servers would be taken for it.
+    for entry in sorted(listed, key=lambda entry: not _is_inbox(entry)):
         by_path[_untaken(_path(entry, prefixes), by_path)] = entry
     for path in list(by_path):
         for depth in range(1, len(path)):
@@ -67,8 +68,12 @@ def tree(
     return {id_: replace(m, role=given.get(id_)) for id_, m in mailboxes.items()}
 
 
+def _is_inbox(entry: Listed) -> bool:
+    return entry.name.upper() == "INBOX"
+
+
 def _path(entry: Listed, prefixes: Sequence[str]) -> tuple[str, ...]:
-    if entry.name.upper() == "INBOX":
+    if _is_inbox(entry):
         return (INBOX_NAME,)
     name = entry.name
     for prefix in prefixes:
@@ -97,9 +102,9 @@ def _net_unicode(name: str) -> str:
 
 def _id(path: tuple[str, ...], entry: Listed | None) -> str:
     status = entry.status if entry else None
-    if status is None:
-        return ids.mailbox_id(None, "/".join(path), 0)
-    return ids.mailbox_id(status.mailbox_id, "/".join(path), status.uidvalidity or 0)
+    if entry is None or status is None:
+        return ids.mailbox_id(None, "\0".join(path), 0)
+    return ids.mailbox_id(status.mailbox_id, entry.name, status.uidvalidity or 0)
 
 
 def _attributes(path: tuple[str, ...], entry: Listed | None) -> frozenset[str]:

@@ -1,0 +1,208 @@
+"""RFC 8621 §2: the tree of Mailboxes from what LIST says (RFC 9051 §5.1, §6.3.9)."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.imap.commands.list import Listed
+from gateway.imap.commands.status import Status
+from gateway.sync import ids
+from gateway.sync.mailboxes import Mailbox, tree
+
+GUID = "{:032x}".format
+PREFIXES = ("INBOX.", "Shared/")
+
+
+def listed(
+    name: str,
+    delimiter: str | None = "/",
+    attributes: str = "",
+    *,
+    guid: str | None = None,
+    uidvalidity: int = 1,
+) -> Listed:
+    selectable = "\\noselect" not in attributes
+    return Listed(
+        name=name,
+        wire=name.encode(),
+        delimiter=delimiter,
+        attributes=frozenset(attributes.split()),
+        status=Status(messages=0, uidvalidity=uidvalidity, mailbox_id=guid) if selectable else None,
+    )
+
+
+def paths(
+    entries: Sequence[Listed], prefixes: Sequence[str] = ()
+) -> dict[tuple[str, ...], bytes | None]:
+    """{path: wire name}."""
+    return {m.path: m.wire for m in tree(entries, prefixes, {}).values()}
+
+
+def by_path(entries: Sequence[Listed], prefixes: Sequence[str] = ()) -> dict[str, Mailbox]:
+    return {"/".join(m.path): m for m in tree(entries, prefixes, {}).values()}
+
+
+names = st.one_of(
+    st.sampled_from(["INBOX", "inbox", "INBOX.INBOX", "INBOX.Inbox.a", "a", "a.b", "a.b.c", "."]),
+    st.lists(
+        st.sampled_from(["a", "A", "é", "e\u0301", "", "Inbox", "\x07", "x y"]), max_size=4
+    ).map(".".join),
+    st.text(max_size=6),
+)
+
+
+@pytest.mark.checklist("L01")
+@given(
+    st.lists(names, unique=True, max_size=8),
+    st.sampled_from([".", "/", None]),
+    st.sampled_from([(), ("INBOX.",), ("INBOX.", "Shared.")]),
+)
+def test_whatever_is_listed_makes_a_tree(
+    given_names: list[str], delimiter: str | None, prefixes: tuple[str, ...]
+) -> None:
+    """Every listed mailbox is in it once, under its parent, with a name no sibling has."""
+    wanted = [name for name in given_names if name]
+    entries = [listed(name, delimiter, guid=GUID(n)) for n, name in enumerate(wanted)]
+    found = tree(entries, prefixes, {})
+    assert sorted(m.wire for m in found.values() if m.wire is not None) == sorted(
+        name.encode() for name in wanted
+    )
+    assert len({m.path for m in found.values()}) == len(found)
+    for id_, mailbox in found.items():
+        assert mailbox.id == id_
+        assert ids.is_id(id_)
+        assert mailbox.name == mailbox.path[-1] != ""
+        assert unicodedata.is_normalized("NFC", mailbox.name)
+        assert not any(unicodedata.category(c) == "Cc" for c in mailbox.name)
+        parent = found[mailbox.parent_id] if mailbox.parent_id is not None else None
+        assert (parent.path if parent else ()) == mailbox.path[:-1]
+    inboxes = [m for m in found.values() if m.role == "inbox"]
+    assert len(inboxes) <= 1
+
+
+@pytest.mark.checklist("L01")
+def test_the_separator_is_no_part_of_names() -> None:
+    assert paths([listed("a.b/c", "/"), listed("d/e.f", ".")]) == {
+        ("a.b", "c"): b"a.b/c",
+        ("a.b",): None,
+        ("d/e", "f"): b"d/e.f",
+        ("d/e",): None,
+    }
+
+
+def test_in_a_flat_namespace_names_are_taken_whole() -> None:
+    """RFC 9051 §7.3.1: the delimiter is NIL."""
+    assert paths([listed("a/b.c", None)]) == {("a/b.c",): b"a/b.c"}
+
+
+def test_the_prefix_of_a_namespace_is_no_level() -> None:
+    """RFC 2342: Cyrus and Courier have all mailboxes of a user below INBOX."""
+    found = by_path(
+        [listed("INBOX", "."), listed("INBOX.Sent", "."), listed("INBOX.a.b", ".")], PREFIXES
+    )
+    assert {path: m.wire for path, m in found.items()} == {
+        "Inbox": b"INBOX",
+        "Sent": b"INBOX.Sent",
+        "a/b": b"INBOX.a.b",
+        "a": None,
+    }
+    assert found["Sent"].role == "sent"
+    assert found["Sent"].parent_id is None
+
+
+def test_without_a_prefix_mailboxes_below_the_inbox_stay_there() -> None:
+    found = by_path([listed("INBOX"), listed("INBOX/Sent"), listed("inbox/more")])
+    assert {m.parent_id for m in found.values()} == {None, found["Inbox"].id}
+    assert found["Inbox/Sent"].role is None
+    assert found["Inbox/more"].wire == b"inbox/more"
+
+
+@pytest.mark.parametrize("name", ["INBOX", "Inbox", "inbox", "iNbOx"])
+@pytest.mark.checklist("L04")
+def test_the_inbox_is_known_in_any_case(name: str) -> None:
+    """RFC 9051 §5.1."""
+    (inbox,) = tree([listed(name)], (), {}).values()
+    assert (inbox.name, inbox.role, inbox.wire) == ("Inbox", "inbox", name.encode())
+
+
+@pytest.mark.checklist("L04")
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_mailbox_that_would_be_taken_for_the_inbox_is_not(order: int) -> None:
+    """RFC 9051 §5.1: INBOX is one; INBOX.INBOX, which Cyrus may have, is another."""
+    found = tree([listed("INBOX", "."), listed("INBOX.INBOX", ".")][::order], ("INBOX.",), {})
+    (inbox,) = (m for m in found.values() if m.role == "inbox")
+    assert (inbox.name, inbox.wire) == ("Inbox", b"INBOX")
+    assert len({m.path for m in found.values()}) == 2
+
+
+@pytest.mark.checklist("L01")
+def test_names_that_only_the_server_tells_apart_are_told_apart() -> None:
+    """RFC 8621 §2: Net-Unicode, and no two siblings with one name; no mail is hidden by that."""
+    found = paths([listed("caf\u00e9"), listed("cafe\u0301"), listed("caf\u00e9\x07")])
+    assert sorted(wire for wire in found.values() if wire) == sorted(
+        ["caf\u00e9".encode(), "cafe\u0301".encode(), "caf\u00e9\x07".encode()]
+    )
+    assert ("caf\u00e9",) in found
+    assert len(found) == 3
+
+
+def test_parents_that_are_not_listed_or_hold_no_mail_are_mailboxes_all_the_same() -> None:
+    """RFC 9051 §7.3.1: \\NonExistent, \\Noselect."""
+    found = by_path([listed("a/b/c"), listed("d", attributes="\\noselect"), listed("d/e")])
+    assert {path: (m.wire, m.status is not None) for path, m in found.items()} == {
+        "a": (None, False),
+        "a/b": (None, False),
+        "a/b/c": (b"a/b/c", True),
+        "d": (b"d", False),
+        "d/e": (b"d/e", True),
+    }
+    assert found["a/b"].parent_id == found["a"].id
+    assert found["d/e"].parent_id == found["d"].id
+
+
+def test_shared_mailboxes_stand_below_their_namespace() -> None:
+    """RFC 2342: prefixes of others' mailboxes are levels."""
+    found = by_path([listed("INBOX"), listed("shared/bob@x/INBOX"), listed("shared/bob@x/Sent")])
+    assert sorted(found) == [
+        "Inbox",
+        "shared",
+        "shared/bob@x",
+        "shared/bob@x/INBOX",
+        "shared/bob@x/Sent",
+    ]
+    assert found["shared/bob@x/INBOX"].role is found["shared/bob@x/Sent"].role is None
+
+
+@pytest.mark.checklist("A09")
+def test_a_mailbox_keeps_its_id_when_it_is_renamed() -> None:
+    """RFC 8474 §4: where the server names mailboxes."""
+    guid = GUID(7)
+    before, after = (tree([listed(name, guid=guid)], (), {}) for name in ("a", "b/c"))
+    assert [m.id for m in before.values()] == [m.id for m in after.values() if m.status]
+
+
+@pytest.mark.checklist("A09")
+def test_derived_ids_are_told_apart_by_levels() -> None:
+    """A slash may be part of a name; equal UIDVALIDITYs are common."""
+    found = tree([listed("a/b", "."), listed("a.b", "."), listed("a.b/c", ".")], (), {})
+    assert len(found) == 4
+    again = tree([listed("a.b", "."), listed("a/b", "."), listed("a.b/c", ".")], (), {})
+    assert {i: m.path for i, m in found.items()} == {i: m.path for i, m in again.items()}
+
+
+@pytest.mark.checklist("L05")
+def test_subscription_rights_and_order_are_told() -> None:
+    found = tree(
+        [listed("INBOX", attributes="\\subscribed"), listed("a"), listed("b/c")],
+        (),
+        {b"INBOX": "lrswi", b"a": ""},
+    )
+    inbox, a, c, b = found.values()
+    assert [m.is_subscribed for m in (inbox, a, c, b)] == [True, False, False, False]
+    assert [m.rights for m in (inbox, a, c, b)] == ["lrswi", "", None, None]
+    assert inbox.sort_order < a.sort_order == c.sort_order < 2**31
