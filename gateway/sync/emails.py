@@ -129,7 +129,7 @@ class EmailTable:
         """Rows of Email ids, of those that are Emails now."""
         digests = {id_: self._digest_of(id_) for id_ in email_ids}
         known = {id_: digest for id_, digest in digests.items() if digest is not None}
-        if not known:
+        if not known or not self.size:
             return {}
         rows = self.find(list(known.values()))
         visible = (rows >= 0) & (self.home_mailbox[rows] != NOWHERE)

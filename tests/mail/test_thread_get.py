@@ -43,7 +43,7 @@ async def test_emails_of_a_thread_come_oldest_first(
 async def test_thread_and_email_ids_stay_whatever_comes_later(
     client: Client, connect: Connect, dovecot: Dovecot, mailuser: User
 ) -> None:
-    """RFC 8621 §3: threadId is immutable; a parent that comes late, or a lost store, moves nobody."""
+    """RFC 8621 §3: threadId is immutable; late parents move nobody."""
     dovecot.append(mailuser, "INBOX", reply("b", "a"))
     dovecot.append(mailuser, "INBOX", mail("other", subject="Something else"))
     before = await threads(client)
