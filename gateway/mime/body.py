@@ -125,7 +125,7 @@ def decoded_size(part: Part) -> int:
     Exact for parts that are not encoded. For base64 an estimate: each four characters are three
     octets, of which up to two may be padding, so it is at most two octets too large where the
     line ends are known, by the number of lines of a text or by the usual 76 characters and CRLF a
-    line (RFC 2045 §6.8); with other lines it is off by less than 2 %. For quoted-printable, of
+    line (RFC 2045 §6.8); with other lines it is off by less than 3 %. For quoted-printable, of
     which nothing is known, it is the encoded size, which the decoded size never exceeds.
     """
     if part.encoding != "base64":

@@ -173,8 +173,15 @@ def _guess(octets: bytes, final: bool) -> tuple[str, bool]:
 def _decode_iso_2022_jp(octets: bytes) -> tuple[str, bool]:
     """ISO-2022-JP as it is really sent: with the rows of NEC and IBM that only cp932 has.
 
-    The two octets of JIS X 0208 are moved to where Shift_JIS has them.
+    The two octets of JIS X 0208 are moved to where Shift_JIS has them. Octets with the high bit,
+    of which it has none, show that it is something else.
     """
+    if not octets.isascii():
+        for codec in ("utf_8", "euc_jp"):
+            try:
+                return octets.decode(codec), True
+            except UnicodeDecodeError:
+                continue
     text = []
     malformed = False
     kind = b"(B"

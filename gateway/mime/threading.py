@@ -15,9 +15,11 @@ from gateway.mime.limits import MAX_VALUE_OCTETS
 
 _FIELD_END = re.compile(rb"\n(?![ \t])|\Z")
 _FIRST_ID = re.compile(rb"\s*+<([^<>()\s]++)>")
-# A subject of ASCII words in lower case, of which only leaders "re: " are to be taken.
+# A subject of ASCII words in lower case, of which only leaders "re: ", "fwd: " and "[list] " are
+# to be taken; what is left is not empty.
 _PLAIN_SUBJECT = re.compile(
-    rb"[ \t]*+(?>(?:re: )*)(?!re[: ]|fwd?[: ])((?>(?: ?[!-Z\\-~]++)*))[ \t\r]*+(?:\n(?![ \t])|\Z)"
+    rb"[ \t]*+(?>(?:\[[!-Z\\^-~]*+\] *+|(?:re|fwd?): )*)(?!(?:re|fwd?)[: \[])"
+    rb"([!-Z\\-~]++(?>(?: [!-Z\\-~]++)*))[ \t\r]*+(?:\n(?![ \t])|\Z)"
 )
 
 
@@ -81,12 +83,17 @@ def _base_subject(block: bytes, lowered: bytes) -> bytes:
     plain = _PLAIN_SUBJECT.match(lowered, position + 9)
     if plain:
         subject = plain[1]
-        if b"=?" not in subject and not subject.endswith(b"(fwd)"):
+        if b"=?" not in plain[0] and not subject.endswith(b"(fwd)"):
             return subject
-    return _decoded_base_subject(_value(block, position, 8))
+    value = _value(block, position, 8)
+    return (_remembered if len(value) <= _MAX_REMEMBERED else _decoded)(value)
 
 
-@lru_cache(maxsize=2048)
-def _decoded_base_subject(value: bytes) -> bytes:
-    """The general way; neighbours in a mailbox often have the same subject."""
+def _decoded(value: bytes) -> bytes:
+    """The base subject of a raw Subject of any kind."""
     return base_subject(headers.text(value)).casefold().encode()
+
+
+_MAX_REMEMBERED = 512
+# Neighbours in a mailbox often have the same subject.
+_remembered = lru_cache(maxsize=2048)(_decoded)

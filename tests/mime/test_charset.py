@@ -53,6 +53,8 @@ def test_text_in_a_known_charset_is_decoded(octets: bytes, name: str | None, tex
         (b"+2AA-", "utf-7", "\ufffd"),  # a lone surrogate
         ("a\ufdd0\uffffb".encode(), "utf-8", "a\ufffd\ufffdb"),  # non-characters
         (b"\x1b$B\x22", "iso-2022-jp", ""),
+        ("日本".encode(), "iso-2022-jp", "日本"),  # mislabelled
+        ("日本".encode("euc_jp"), "iso-2022-jp", "日本"),
     ],
 )
 def test_what_can_not_be_decoded_is_replaced_and_told(
