@@ -15,6 +15,7 @@ from ssl import SSLContext
 from gateway.imap.commands.list import list_mailboxes
 from gateway.imap.commands.status import has_x_guid
 from gateway.imap.connection import Connection, Credentials, Endpoint
+from gateway.imap.errors import AuthenticationFailed
 from gateway.imap.pool import Pool
 from gateway.obs.log import get_logger
 from gateway.obs.metrics import ACTIVE_ACCOUNTS, INDEX_BYTES
@@ -80,6 +81,7 @@ class Accounts:
         self._doors: dict[str, _Door] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._sweeper: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def get(self, username: str) -> Account | None:
         """The account of a user, if it is in memory."""
@@ -114,12 +116,28 @@ class Accounts:
         data = await _load(shelf)
         if data is None:
             data = AccountData(await _tier(connection), _epoch())
-        pool = Pool(door.open, self._settings.connections, self._settings.idle_seconds)
+
+        async def connect() -> Connection:
+            try:
+                return await door.open()
+            except AuthenticationFailed:
+                self._refused(username, door)
+                raise
+
+        pool = Pool(connect, self._settings.connections, self._settings.idle_seconds)
         pool.adopt(connection)
         account = Account(account_id, username, data, pool, shelf)
         self._accounts[username], self._doors[username] = account, door
         ACTIVE_ACCOUNTS.set(len(self._accounts))
         return account
+
+    def _refused(self, username: str, door: _Door) -> None:
+        """The credentials are no longer good: whoever comes next has to log in anew."""
+        if self._doors.get(username) is door:
+            account = self._accounts[username]
+            leaving = asyncio.create_task(self._let_go(account))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
 
     async def _lend(self, account: Account, connection: Connection) -> None:
         """A login's connection is of use to the account, unless it has enough of them."""
@@ -144,12 +162,13 @@ class Accounts:
                     await self._let_go(account)
 
     async def _let_go(self, account: Account) -> None:
-        async with self._opening.setdefault(account.username, asyncio.Lock()):
-            self._accounts.pop(account.username, None)
-            self._doors.pop(account.username, None)
-            await account.close()
-        self._opening.pop(account.username, None)
+        # Gone from view at once; a login that comes now waits until what is known is saved.
+        if self._accounts.get(account.username) is not account:
+            return
+        del self._accounts[account.username], self._doors[account.username]
         ACTIVE_ACCOUNTS.set(len(self._accounts))
+        async with self._opening.setdefault(account.username, asyncio.Lock()):
+            await account.close()
 
     async def close(self) -> None:
         """Save and close all accounts."""
