@@ -1,0 +1,98 @@
+"""Gateways to real servers, with and without what makes a server easy to follow."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from gateway.imap.connection import Endpoint
+from gateway.store.base import Store
+from gateway.store.opening import open_store
+from gateway.sync import account as account_module
+from gateway.sync import checker
+from gateway.sync.account import Account
+from gateway.sync.accounts import Accounts, Settings
+from tests.servers.dovecot import Dovecot, User
+from tests.servers.dovecot_config import Options
+
+LADDER = {
+    "everything": Options(),
+    "no-qresync": Options(without=("QRESYNC",)),
+    "no-condstore": Options(without=("QRESYNC", "CONDSTORE")),
+    "no-list-status": Options(without=("LIST-STATUS",)),
+    "no-list-extended": Options(without=("LIST-EXTENDED",)),
+    "no-esearch": Options(without=("ESEARCH", "SORT", "SORT=DISPLAY", "ESORT", "CONTEXT=SEARCH")),
+    # Only Dovecot has X-GUID, so ids of messages and mailboxes are derived for any other name.
+    "no-guids": Options(extra="imap_id_send = name other"),
+    "maildir": Options(mail_format="maildir"),
+    "mdbox": Options(mail_format="mdbox"),
+}
+STEPS = tuple(name for name in LADDER if name.startswith(("everything", "no-")))
+
+
+@pytest.fixture(scope="session")
+def server_named() -> Iterator[Callable[[str], Dovecot]]:
+    """Give a function for the server of each name in LADDER, started when it is first needed."""
+    started: dict[str, Dovecot] = {}
+    with ExitStack() as servers:
+
+        def named(name: str) -> Dovecot:
+            if name not in started:
+                started[name] = servers.enter_context(Dovecot(LADDER[name]))
+            return started[name]
+
+        yield named
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, server_named: Callable[[str], Dovecot]) -> Dovecot:
+    """Give the server a test names as its parameter, or the one that has everything."""
+    return server_named(getattr(request, "param", "everything"))
+
+
+class Gateways:
+    """Gateways that follow one another or run side by side; each has the accounts of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._running: list[Accounts] = []
+
+    def store(self) -> Store:
+        """An empty store."""
+        return open_store("memory://", b"x" * 32, self._directory)
+
+    def start(self, server: Dovecot, store: Store | None = None) -> Accounts:
+        """A gateway in front of a server."""
+        endpoint = Endpoint("127.0.0.1", server.ports.imap, "plain")
+        accounts = Accounts(Settings(endpoint, None), store or self.store())
+        self._running.append(accounts)
+        return accounts
+
+    async def login(self, server: Dovecot, user: User, store: Store | None = None) -> Account:
+        """The account of a user in a gateway of its own."""
+        accounts = self.start(server, store)
+        return await accounts.login(user.username, user.password, "127.0.0.1")
+
+    async def close(self) -> None:
+        """End all gateways as a node ends that is told to."""
+        for accounts in self._running:
+            await accounts.close()
+        self._running.clear()
+
+
+@pytest.fixture
+async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:
+    """Give a starter of gateways."""
+    made = Gateways(tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(autouse=True)
+def _look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is trusted for a while: each fresh() asks the server."""
+    monkeypatch.setattr(account_module, "MAX_TRUST_SECONDS", 0.0)
+    monkeypatch.setattr(checker, "PLAIN_FLAGS_SECONDS", -1.0)
