@@ -122,6 +122,8 @@ class Connection(Dispatcher):
             await self.run(StartTls())
         except CommandRefused as refused:
             raise ProtocolError(f"the server refuses STARTTLS: {refused.text}") from refused
+        if self._lost is not None:  # more than the answer came
+            raise self._lost
         await transport.start_tls(ssl_context)
         self._plain_ends = False
         self.capabilities = Capabilities()

@@ -97,6 +97,11 @@ class Peer:
         while await self._reader.read(65536):
             pass
 
+    async def obey(self) -> None:
+        """Answer OK to everything until the client has closed."""
+        while True:
+            await self.ok(await self.command())
+
     def close(self) -> None:
         """Close without a word."""
         self._writer.close()
