@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -101,8 +102,7 @@ def _accounts(base: Path) -> str:
     One file a user, because Dovecot looks for changes of a passwd-file only once a second.
     """
     if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        uid, gid = nobody.pw_uid, nobody.pw_gid
+        uid = gid = _own_id(base)
     else:
         uid, gid = os.geteuid(), os.getegid()
     return f"""
@@ -127,6 +127,14 @@ service anvil {{
   }}
 }}
 """
+
+
+def _own_id(base: Path) -> int:
+    """Return a user id that only this server has, as the kernel counts inotify instances by user.
+
+    It is below 65536, since a container may have no higher ones.
+    """
+    return 20_000 + zlib.crc32(bytes(base)) % 40_000
 
 
 def _services(ports: Ports) -> str:
