@@ -19,7 +19,7 @@ _FIRST_ID = re.compile(rb"\s*+<([^<>()\s]++)>")
 # to be taken; what is left is not empty.
 _PLAIN_SUBJECT = re.compile(
     rb"[ \t]*+(?>(?:\[[!-Z\\^-~]*+\] *+|(?:re|fwd?): )*)(?!(?:re|fwd?)[: \[])"
-    rb"([!-Z\\-~]++(?>(?: [!-Z\\-~]++)*))[ \t\r]*+(?:\n(?![ \t])|\Z)"
+    rb"([!-Z\\-~]++(?>(?: [!-Z\\-~]++)*))[ \t]*+"
 )
 
 
@@ -32,7 +32,9 @@ def thread_root(block: bytes) -> tuple[bytes, bytes]:
     counts (RFC 8621 §4.1.3).
     """
     lowered = b"\n" + block.lower()
-    return _root(block, lowered), _base_subject(block, lowered)
+    value = _value(block, lowered.rfind(b"\nsubject:"), 8)
+    base = _remembered(value) if len(value) <= _MAX_REMEMBERED else _base_subject(value)
+    return _root(block, lowered), base
 
 
 def field_values(block: bytes, names: tuple[bytes, ...]) -> tuple[bytes, ...]:
@@ -76,24 +78,15 @@ def _root(block: bytes, lowered: bytes) -> bytes:
     return b""
 
 
-def _base_subject(block: bytes, lowered: bytes) -> bytes:
-    position = lowered.rfind(b"\nsubject:")
-    if position < 0:
-        return b""
-    plain = _PLAIN_SUBJECT.match(lowered, position + 9)
-    if plain:
-        subject = plain[1]
-        if b"=?" not in plain[0] and not subject.endswith(b"(fwd)"):
-            return subject
-    value = _value(block, position, 8)
-    return (_remembered if len(value) <= _MAX_REMEMBERED else _decoded)(value)
-
-
-def _decoded(value: bytes) -> bytes:
-    """The base subject of a raw Subject of any kind."""
+def _base_subject(value: bytes) -> bytes:
+    """The base subject of a raw Subject."""
+    lowered = value.lower()
+    plain = _PLAIN_SUBJECT.fullmatch(lowered)
+    if plain and b"=?" not in lowered and not plain[1].endswith(b"(fwd)"):
+        return plain[1]
     return base_subject(headers.text(value)).casefold().encode()
 
 
 _MAX_REMEMBERED = 512
 # Neighbours in a mailbox often have the same subject.
-_remembered = lru_cache(maxsize=2048)(_decoded)
+_remembered = lru_cache(maxsize=4096)(_base_subject)
