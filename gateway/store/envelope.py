@@ -12,7 +12,7 @@ import hmac
 import struct
 from typing import NoReturn
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from gateway.store.keys import canonical
 

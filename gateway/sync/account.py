@@ -18,7 +18,7 @@ import numpy as np
 
 from gateway.imap.commands.examine import Examine
 from gateway.imap.commands.search import uid_sort
-from gateway.imap.errors import ImapError, ServerBusy
+from gateway.imap.errors import ConnectionLost, ImapError, ServerBusy
 from gateway.imap.pool import Pool
 from gateway.imap.wire import criteria
 from gateway.obs.log import get_logger
@@ -30,6 +30,7 @@ from gateway.sync.data import AccountData
 from gateway.sync.emails import UNKNOWN
 from gateway.sync.fetching import add_uids
 from gateway.sync.indexer import begin, index_account, index_structures
+from gateway.sync.placements import MailboxColumns
 from gateway.sync.reader import Reader
 from gateway.sync.shelf import Shelf
 from gateway.sync.watcher import watch
@@ -79,6 +80,8 @@ class Account:
         self._trusted_until = float("-inf")
         self._changed = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._windows: dict[str, tuple[float, int, Newest | None]] = {}
         self._background: dict[str, asyncio.Task[None]] = {}
 
     # --- freshness -------------------------------------------------------------------------------
@@ -95,6 +98,11 @@ class Account:
                     await self._check()
         return self.data
 
+    async def recheck(self) -> AccountData:
+        """As fresh(), when the server was found to differ from what the index says."""
+        self._changed.set()
+        return await self.fresh()
+
     def _vouched_for(self, moment: float) -> bool:
         return not self._changed.is_set() and moment < self._trusted_until
 
@@ -104,8 +112,7 @@ class Account:
         version = self.data.index.version
         settled = False
         try:
-            async with self.pool.connection(None, deadline=CHECK_DEADLINE) as connection:
-                settled = await self._checker.check(connection)
+            settled = await self._look()
         finally:
             if not settled:
                 self._changed.set()
@@ -117,6 +124,14 @@ class Account:
             self._after_indexing()
         if self.data.index.version != version:
             self._start("save", self._save_later)
+
+    async def _look(self) -> bool:
+        """Checker.check(), where an idle connection may turn out to be dead: then on another."""
+        async with self.pool.connection(None, deadline=CHECK_DEADLINE) as connection:
+            with suppress(ConnectionLost):
+                return await self._checker.check(connection)
+        async with self.pool.connection(None, deadline=CHECK_DEADLINE) as connection:
+            return await self._checker.check(connection)
 
     # --- completeness ----------------------------------------------------------------------------
 
@@ -163,14 +178,24 @@ class Account:
         mailbox = self.data.mailboxes.get(mailbox_id)
         if columns is None or columns.complete or mailbox is None or mailbox.wire is None:
             return None
+        asked = time.monotonic()
+        async with self._looking:
+            # Requests that come at the same time mostly want the same: one of them looks.
+            moment, most, newest = self._windows.get(mailbox_id, (float("-inf"), 0, None))
+            if moment < asked or most < count:
+                newest = await self._look(mailbox.wire, columns, count)
+                self._windows[mailbox_id] = (time.monotonic(), count, newest)
+        return newest
+
+    async def _look(self, wire: bytes, columns: MailboxColumns, count: int) -> Newest | None:
         async with self.pool.connection(
-            mailbox.wire, deadline=CHECK_DEADLINE, examined=False
+            wire, deadline=CHECK_DEADLINE, examined=False
         ) as connection:
             if "SORT" not in connection.capabilities:
                 return None
             selected = connection.selected
-            if selected is None or selected.mailbox != mailbox.wire:
-                selected = await connection.run(Examine(mailbox.wire))
+            if selected is None or selected.mailbox != wire:
+                selected = await connection.run(Examine(wire))
             columns = begin(self.data, columns.number, selected)
             undeleted = criteria.flag("\\Deleted", is_set=False)
             found = await uid_sort(connection, ("REVERSE", "ARRIVAL"), undeleted, limit=count)

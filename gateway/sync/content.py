@@ -67,6 +67,7 @@ class Content:
         self._shelf = shelf
         self._headers: Cache[int, dict[str, Any]] = Cache(_PARSED)
         self._parts: Cache[int, Part] = Cache(_PARSED)
+        self._fetching = asyncio.Lock()
 
     # --- what is here, after read() --------------------------------------------------------------
 
@@ -89,8 +90,16 @@ class Content:
 
         Raises ImapError.
         """
+        wanted = tuple(wanted)
+        if not any([await self._missing(rows, want) for want in wanted]):
+            return set()
+        # Requests that come at the same time mostly want the same: the first one fetches it.
+        async with self._fetching:
+            return await self._read(rows, wanted)
+
+    async def _read(self, rows: Sequence[int], wanted: Iterable[Want]) -> set[int]:
         missing = {want: await self._missing(rows, want) for want in wanted}
-        every = sorted(set().union(*missing.values())) if missing else []
+        every = sorted(set().union(*missing.values()))
         if not every:
             return set()
         groups = self._reader.by_mailbox(every)
@@ -183,19 +192,25 @@ class Content:
 
     # --- bodies, which are not kept --------------------------------------------------------------
 
-    async def sections(self, wanted: Sequence[Section]) -> dict[tuple[int, str], bytes | None]:
-        """Octets of body sections, in one round trip a mailbox; None for what is gone.
+    async def sections(self, wanted: Sequence[Section]) -> dict[tuple[int, str], bytes]:
+        """Octets of body sections, in one round trip a mailbox; without what is gone.
 
         Raises ImapError.
         """
-        found: dict[tuple[int, str], bytes | None] = {}
-        of_row: dict[int, list[Section]] = {}
-        for section in wanted:
-            of_row.setdefault(section.row, []).append(section)
-        groups = self._reader.by_mailbox(of_row)
-        await asyncio.gather(
-            *(self._read_sections(number, uids, of_row, found) for number, uids in groups.items())
-        )
+        found: dict[tuple[int, str], bytes] = {}
+        # A connection that selected the mailbox a while ago may not show what came since.
+        for again in (False, True):
+            of_row: dict[int, list[Section]] = {}
+            for section in wanted:
+                if (section.row, section.section) not in found:
+                    of_row.setdefault(section.row, []).append(section)
+            groups = self._reader.by_mailbox(of_row)
+            await asyncio.gather(
+                *(
+                    self._read_sections(number, uids, of_row, found, again=again)
+                    for number, uids in groups.items()
+                )
+            )
         return found
 
     async def _read_sections(
@@ -203,7 +218,9 @@ class Content:
         number: int,
         uids: dict[int, int],
         of_row: dict[int, list[Section]],
-        found: dict[tuple[int, str], bytes | None],
+        found: dict[tuple[int, str], bytes],
+        *,
+        again: bool,
     ) -> None:
         start = 0
         left = [(uid, row, section) for uid, row in uids.items() for section in of_row[row]]
@@ -212,16 +229,18 @@ class Content:
             commands = [
                 Fetch(b"%d" % uid, (item,)) for (uid, _, _), item in zip(left, asked, strict=True)
             ]
-            results = await self._reader.run(number, partial(_these, commands), again=False)
+            results = await self._reader.run(number, partial(_these, commands), again=again)
             longer = []
             for (uid, row, section), item, result in zip(left, asked, results, strict=True):
+                place = row, section.section
                 octets = _octets(result, uid, item)
-                if octets is not None:
-                    place = row, section.section
-                    found[place] = (found.get(place) or b"") + octets
-                    if len(octets) == PIECE and start + PIECE < section.octets:
-                        longer.append((uid, row, section))
-            left, start = longer, start + PIECE
+                if octets is None:  # of what went away in the middle, nothing is kept
+                    found.pop(place, None)
+                    continue
+                found[place] = found.get(place, b"") + octets
+                if len(octets) == PIECE and start + PIECE < section.octets:
+                    longer.append((uid, row, section))
+            left, start, again = longer, start + PIECE, False
 
     async def piece(self, row: int, section: str, start: int) -> bytes | None:
         """At most PIECE octets of a body section from `start` on; None when the Email is gone.

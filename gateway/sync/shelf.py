@@ -10,13 +10,18 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
-from gateway.store.base import Store
+from gateway.obs.log import get_logger
+from gateway.store.base import Store, StoreError
 from gateway.sync import snapshot, strings
 from gateway.sync.data import AccountData
 from gateway.sync.strings import CHUNK_ROWS, StringColumn
 
+log = get_logger(__name__)
+
 _INDEX = "index"
 _CHUNKS_AT_ONCE = 64
+
+log = get_logger(__name__)
 
 
 class Shelf:
@@ -55,11 +60,15 @@ class Shelf:
         await self._store.save(self._account, {_INDEX: octets})
 
     async def fill(self, data: AccountData, name: str, numbers: Iterable[int]) -> None:
-        """Bring chunks of a column into memory, those that the store has."""
+        """Bring chunks of a column into memory, those that the store has and can give."""
         keys = {_key(data, name, n): n for n in numbers if (n + 1) * CHUNK_ROWS <= data.emails.size}
         if not keys:
             return
-        found: Mapping[str, bytes] = await self._store.load_many(self._account, list(keys))
+        found: Mapping[str, bytes] = {}
+        try:
+            found = await self._store.load_many(self._account, list(keys))
+        except StoreError as error:
+            log.warning("load_failed", reason=error.reason)
         for key, octets in found.items():
             data.strings[name].load(keys[key], octets)
 
