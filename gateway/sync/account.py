@@ -112,7 +112,7 @@ class Account:
         version = self.data.index.version
         settled = False
         try:
-            settled = await self._look()
+            settled = await self._checked()
         finally:
             if not settled:
                 self._changed.set()
@@ -125,7 +125,7 @@ class Account:
         if self.data.index.version != version:
             self._start("save", self._save_later)
 
-    async def _look(self) -> bool:
+    async def _checked(self) -> bool:
         """Checker.check(), where an idle connection may turn out to be dead: then on another."""
         async with self.pool.connection(None, deadline=CHECK_DEADLINE) as connection:
             with suppress(ConnectionLost):
@@ -183,11 +183,13 @@ class Account:
             # Requests that come at the same time mostly want the same: one of them looks.
             moment, most, newest = self._windows.get(mailbox_id, (float("-inf"), 0, None))
             if moment < asked or most < count:
-                newest = await self._look(mailbox.wire, columns, count)
+                newest = await self._search_newest(mailbox.wire, columns, count)
                 self._windows[mailbox_id] = (time.monotonic(), count, newest)
         return newest
 
-    async def _look(self, wire: bytes, columns: MailboxColumns, count: int) -> Newest | None:
+    async def _search_newest(
+        self, wire: bytes, columns: MailboxColumns, count: int
+    ) -> Newest | None:
         async with self.pool.connection(
             wire, deadline=CHECK_DEADLINE, examined=False
         ) as connection:
