@@ -53,6 +53,9 @@ async def load(account: Account, request: GetRequest) -> GetResult:
     if wants:
         gone = await account.content.read(list(rows.values()), wants)
         rows = {id_: row for id_, row in rows.items() if row not in gone}
+    values = await _body_values(account, rows, request)
+    # Nothing waits from here on; until here, Emails may have gone.
+    rows = {id_: row for id_, row in rows.items() if data.emails.placements(row)}
     writers = [_INDEXED[name] for name in request.properties if name in _INDEXED]
     records: dict[str, dict[str, Any]] = {}
     for id_, row in rows.items():
@@ -62,7 +65,11 @@ async def load(account: Account, request: GetRequest) -> GetResult:
         records[id_] = record
     _add_headers(account, rows, request, records)
     if request.sources >= STRUCTURE:
-        await _add_bodies(account, rows, request, body_properties, records)
+        for id_, row in rows.items():
+            _describe(account.content.structure(row), id_, request, body_properties, records[id_])
+    if "bodyValues" in request.properties:
+        for id_ in rows:
+            records[id_]["bodyValues"] = values[id_]
     if request.sources >= PREVIEW:
         for id_, row in rows.items():
             records[id_]["preview"] = account.content.preview(row)
@@ -147,39 +154,38 @@ def _add_headers(
 # --- RFC 8621 §4.1.4: body parts ----------------------------------------------------------------
 
 
-async def _add_bodies(
-    account: Account,
-    rows: dict[str, int],
-    request: GetRequest,
-    properties: tuple[str, ...],
-    records: dict[str, dict[str, Any]],
-) -> None:
-    structures = {id_: account.content.structure(row) for id_, row in rows.items()}
-    for id_, root in structures.items():
-        _describe(root, id_, request, properties, records[id_])
+async def _body_values(
+    account: Account, rows: dict[str, int], request: GetRequest
+) -> dict[str, dict[str | None, Any]]:
+    """What `bodyValues` is of each Email, if it is asked for."""
     if "bodyValues" not in request.properties:
-        return
-    wanted = {id_: _parts_to_read(root, request.arguments) for id_, root in structures.items()}
-    limit = request.arguments["maxBodyValueBytes"]
+        return {}
+    wanted = {
+        id_: _parts_to_read(account.content.structure(row), request.arguments)
+        for id_, row in rows.items()
+    }
+    limit = min(request.arguments["maxBodyValueBytes"] or MAX_VALUE_OCTETS, MAX_VALUE_OCTETS)
     sections = [
-        Section(rows[id_], part.part_id or "1", _octets_needed(part, limit))
+        Section(rows[id_], part.part_id or "1", body.octets_needed(part, limit) or part.size)
         for id_, parts in wanted.items()
         for part in parts
     ]
     octets = await account.content.sections(sections)
-    for id_, parts in wanted.items():
-        records[id_]["bodyValues"] = {
-            part.part_id: _value(part, octets[rows[id_], part.part_id or "1"], limit)
+    if len(octets) < len(sections):
+        await account.recheck()
+    return {
+        id_: {
+            part.part_id: _value(part, octets.get((rows[id_], part.part_id or "1")), limit)
             for part in parts
         }
-
-
-def _octets_needed(part: Part, limit: int) -> int:
-    return min(body.octets_needed(part, limit) or part.size, MAX_VALUE_OCTETS)
+        for id_, parts in wanted.items()
+    }
 
 
 def _value(part: Part, octets: bytes | None, limit: int) -> dict[str, Any]:
-    return body.body_value(octets or b"", part, limit)
+    if octets is None:  # the message is there, but the server does not give this part of it
+        return {"value": "", "isEncodingProblem": True, "isTruncated": True}
+    return body.body_value(octets, part, limit)
 
 
 def _describe(
