@@ -1,0 +1,244 @@
+"""RFC 8620 §3.6.2: what a method answers when mail, mailboxes or the server go away meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.mail.client import Client, Refused
+from tests.mail.conftest import Connect
+from tests.mail.messages import mail
+from tests.servers.dovecot import Dovecot, Message, User
+
+ALL = ["mailboxIds", "keywords", "subject", "preview", "bodyStructure", "bodyValues"]
+
+
+def before(
+    monkeypatch: pytest.MonkeyPatch, client: Client, name: str, action: Callable[[], Any]
+) -> None:
+    """Let `action` happen once, just before the content's method `name` asks the server."""
+    method = getattr(client.account.content, name)
+    pending = [action]
+
+    async def delayed(*args: Any, **kwargs: Any) -> Any:
+        if pending:
+            pending.pop()()
+        return await method(*args, **kwargs)
+
+    monkeypatch.setattr(client.account.content, name, delayed)
+
+
+def expunge(dovecot: Dovecot, user: User, uids: str, mailbox: str = "INBOX") -> None:
+    with dovecot.imap(user) as imap:
+        imap.select(mailbox)
+        imap.uid("STORE", uids, "+FLAGS", "(\\Deleted)")
+        imap.uid("EXPUNGE", uids)
+
+
+@pytest.fixture
+async def ids(client: Client, dovecot: Dovecot, mailuser: User) -> list[str]:
+    """Give the ids of three Emails in the inbox, in the order of their UIDs."""
+    dovecot.append_all(mailuser, "INBOX", [Message(mail(n, subject=f"{n}")) for n in range(3)])
+    return await client.query(sort=[{"property": "subject"}])
+
+
+@pytest.mark.parametrize("step", ["read", "sections"])
+async def test_email_expunged_while_it_is_read_is_not_found(
+    client: Client,
+    dovecot: Dovecot,
+    mailuser: User,
+    ids: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    """RFC 8620 §5.1: the others are answered; the one is gone, or wholly as it was."""
+    before(monkeypatch, client, step, lambda: expunge(dovecot, mailuser, "2"))
+    got = await client.call("Email/get", ids=ids, properties=ALL, fetchAllBodyValues=True)
+    found = {email["id"]: email for email in got["list"]}
+    assert found.keys() | set(got["notFound"]) == set(ids)
+    assert found.keys() >= {ids[0], ids[2]}
+    for id_, email in found.items():
+        assert email["subject"] == str(ids.index(id_))
+        assert email["mailboxIds"]
+        assert email["bodyValues"]["1"]["value"] == "Hello.\n"
+    later = await client.call("Email/get", ids=ids, properties=ALL)
+    assert later["notFound"] == [ids[1]]
+
+
+@pytest.mark.checklist("N01")
+async def test_no_email_is_ever_shown_in_no_mailbox(
+    client: Client,
+    dovecot: Dovecot,
+    mailuser: User,
+    ids: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RFC 8621 §4.1.1: also when another request learns of the expunge in the middle of this."""
+    content, read = client.account.content, client.account.content.read
+
+    async def overtaken(*args: Any) -> Any:
+        done = await read(*args)
+        monkeypatch.setattr(content, "read", read)
+        expunge(dovecot, mailuser, "2")
+        assert len(await client.query()) == 2
+        return done
+
+    monkeypatch.setattr(content, "read", overtaken)
+    got = await client.call("Email/get", ids=ids, properties=["mailboxIds", "subject"])
+    assert all(email["mailboxIds"] for email in got["list"])
+    assert {email["id"] for email in got["list"]} | set(got["notFound"]) == set(ids)
+
+
+@pytest.mark.parametrize("step", ["read", "sections"])
+async def test_mailbox_deleted_while_it_is_read(
+    client: Client,
+    dovecot: Dovecot,
+    mailuser: User,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    """RFC 8620 §3.6.2: at worst "serverUnavailable", and then the truth; nothing unexpected."""
+    dovecot.create(mailuser, "Work")
+    dovecot.append(mailuser, "Work", mail(1))
+    dovecot.append(mailuser, "INBOX", mail(2))
+    ids = await client.query()
+
+    def delete() -> None:
+        with dovecot.imap(mailuser) as imap:
+            assert imap.delete("Work")[0] == "OK"
+        dovecot.doveadm("kick", mailuser.username)
+
+    before(monkeypatch, client, step, delete)
+    try:
+        await client.call("Email/get", ids=ids, properties=ALL, fetchAllBodyValues=True)
+    except Refused as refused:
+        assert refused.type == "serverUnavailable"  # noqa: PT017 -- or it did not fail at all
+    later = await client.call("Email/get", ids=ids, properties=ALL, fetchAllBodyValues=True)
+    assert (len(later["list"]), len(later["notFound"])) == (1, 1)
+    assert len(await client.query()) == 1
+
+
+async def test_mailbox_that_is_deleted_takes_its_mail_along(
+    client: Client, dovecot: Dovecot, mailuser: User
+) -> None:
+    """RFC 8621 §2: ids in a filter then name nothing; a copy elsewhere stays."""
+    dovecot.create(mailuser, "Work")
+    dovecot.append_all(mailuser, "Work", [Message(mail(1)), Message(mail(2))])
+    with dovecot.imap(mailuser) as imap:
+        imap.select("Work")
+        imap.uid("COPY", "1", "Archive")
+        paths = await client.paths()
+        work, archive = paths["Work"], paths["Archive"]
+        assert len(await client.query({"inMailbox": work})) == 2
+        imap.select("INBOX")
+        imap.delete("Work")
+    assert await client.query({"inMailbox": work}) == []
+    (email,) = await client.emails(properties=["mailboxIds", "messageId"])
+    assert email["messageId"] == ["1@example.test"]
+    assert email["mailboxIds"] == {archive: True}
+    assert await client.query({"inMailboxOtherThan": [work]}) == [email["id"]]
+
+
+async def test_mailbox_with_a_new_uidvalidity_is_read_anew(
+    client: Client, dovecot: Dovecot, mailuser: User
+) -> None:
+    """RFC 9051 §2.3.1.1: UIDs mean nothing any more, and Emails keep their ids all the same."""
+    dovecot.append_all(mailuser, "Archive", [Message(mail(n)) for n in range(3)])
+    old = {e["messageId"][0]: e["id"] for e in await client.emails()}
+    expunge(dovecot, mailuser, "2", "Archive")
+    for action in ("--uid-validity", "1234567"), ("--min-next-uid", "100"):
+        dovecot.doveadm("mailbox", "update", "-u", mailuser.username, *action, "Archive")
+    dovecot.append(mailuser, "Archive", mail(3))
+    new = {e["messageId"][0]: e["id"] for e in await client.emails()}
+    assert new.keys() == {"0@example.test", "2@example.test", "3@example.test"}
+    assert new.items() >= {key: id_ for key, id_ in old.items() if key in new}.items()
+
+
+@pytest.mark.checklist("C25")
+async def test_server_that_is_down_is_unavailable_and_then_back(
+    connect: Connect, start_dovecot: Callable[..., Dovecot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 8620 §3.6.2: every method says so, and works again once the server does."""
+    monkeypatch.setattr("gateway.imap.pool._BACKOFF_FIRST", 0.001)
+    server = start_dovecot()
+    user = server.add_user()
+    server.append(user, "INBOX", mail())
+    client = await connect(server, user)
+    email = await client.email("threadId", "mailboxIds", "blobId")
+    server.stop()
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("Mailbox/get", {"ids": None}),
+        ("Mailbox/query", {}),
+        ("Thread/get", {"ids": [email["threadId"]]}),
+        ("Email/get", {"ids": [email["id"]]}),
+        ("Email/query", {}),
+    ]
+    for name, arguments in calls:
+        with pytest.raises(Refused) as refused:
+            await client.call(name, **arguments)
+        assert refused.value.type == "serverUnavailable"
+    server.start()
+    server.append(user, "INBOX", mail(2))
+    assert len(await client.query()) == 2
+    for name, arguments in calls:
+        await client.call(name, **arguments)
+    assert await client.blob(email["blobId"]) == mail()
+
+
+@pytest.mark.checklist("C25")
+async def test_server_that_dies_within_a_call(
+    connect: Connect, start_dovecot: Callable[..., Dovecot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 8620 §3.6.2: an answer that can not be complete is none."""
+    server = start_dovecot()
+    user = server.add_user()
+    server.append(user, "INBOX", mail())
+    client = await connect(server, user)
+    ids = await client.query()
+    for step in ("read", "sections"):
+        before(monkeypatch, client, step, server.stop)
+        with pytest.raises(Refused) as refused:
+            await client.call("Email/get", ids=ids, properties=ALL, fetchAllBodyValues=True)
+        assert refused.value.type == "serverUnavailable"
+        server.start()
+    (email,) = await client.emails(ids, ALL, fetchAllBodyValues=True)
+    assert email["bodyValues"]["1"]["value"] == "Hello.\n"
+
+
+async def test_connections_that_are_cut_are_made_anew(
+    client: Client, dovecot: Dovecot, mailuser: User, ids: list[str]
+) -> None:
+    """A server that is restarted, or closes what is idle, is nothing a client should notice."""
+    for number in range(3):
+        dovecot.doveadm("kick", mailuser.username)
+        dovecot.append(mailuser, "INBOX", mail(f"new{number}"))
+        try:
+            await client.query()
+        except Refused as refused:  # the cut was only found out by writing
+            assert refused.type == "serverUnavailable"  # noqa: PT017
+        assert len(await client.query()) == len(ids) + number + 1
+
+
+@pytest.mark.checklist("C25")
+async def test_password_that_was_changed_is_refused(
+    client: Client, dovecot: Dovecot, mailuser: User, ids: list[str]
+) -> None:
+    """RFC 8620 §3.6.2: "forbidden" once the server no longer lets the account in."""
+    assert ids
+    entry = f"{mailuser.username}:{{PLAIN}}another::::::\n"
+    (dovecot.directory / "users" / mailuser.username).write_text(entry)
+    dovecot.doveadm("kick", mailuser.username)
+    errors = set()
+    # The server looks at its password file once a second.
+    for _ in range(200):
+        try:
+            await client.query()
+        except Refused as refused:
+            errors.add(refused.type)
+        if "forbidden" in errors:
+            break
+        dovecot.doveadm("kick", mailuser.username)
+    assert "forbidden" in errors
+    assert errors <= {"forbidden", "serverUnavailable"}
