@@ -84,6 +84,16 @@ async def email_ids(account: Account) -> dict[str, str]:
     return {name: data.emails.id(row) for row, name in (await message_ids(account)).items()}
 
 
+async def previews(account: Account) -> dict[str, str]:
+    """Preview of each Message-ID."""
+    await account.fresh()
+    await account.indexed()
+    names = await message_ids(account)
+    gone = await account.content.read([*names], (Want.PREVIEW,))
+    assert not gone
+    return {name: account.content.preview(row) for row, name in names.items()}
+
+
 async def thread_ids(account: Account) -> dict[str, str]:
     """Thread id of each Message-ID."""
     await account.fresh()
