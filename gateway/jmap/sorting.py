@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.jmap.errors import MethodError, invalid_arguments, quoted
 from gateway.jmap.limits import Limits
-from gateway.jmap.spec import COLLATIONS, COMPARATOR_MEMBERS, Comparator, Query, Sort
+from gateway.jmap.spec import COLLATIONS, Comparator, Query, Sort
 
 
 def parse(
@@ -47,9 +47,8 @@ def _comparator(
 
 
 def _extra(value: dict[str, Any], sort: Sort) -> dict[str, str]:
-    extra = {name: v for name, v in value.items() if name not in COMPARATOR_MEMBERS}
-    if unknown := extra.keys() - sort.needs:
-        raise invalid_arguments(f"A Comparator by {sort.name} has no member {quoted(unknown)}.")
+    # Members nobody asked for are passed over: jmapc sends some of the arguments of /query here.
+    extra = {name: v for name, v in value.items() if name in sort.needs}
     for name in sorted(sort.needs):
         if not isinstance(extra.get(name), str):
             raise invalid_arguments(f'A Comparator by {sort.name} needs a String "{name}".')

@@ -70,14 +70,18 @@ def test_unknown_property_or_collation_is_unsupported(comparator: dict[str, Any]
         {"property": "size", "isAscending": "true"},
         {"property": "size", "collation": None},
         {"property": "size", "collation": 1},
-        {"property": "size", "tag": "$x"},
         {"property": "tagged"},
         {"property": "tagged", "tag": None},
-        {"property": "tagged", "tag": "$x", "more": 1},
     ],
 )
 def test_what_is_no_comparator_is_invalid(comparator: dict[str, Any]) -> None:
     assert error_type([comparator]) == "invalidArguments"
+
+
+def test_further_members_are_passed_over() -> None:
+    """RFC 8620 §5.5; jmapc sends position, anchorOffset and calculateTotal in each Comparator."""
+    sent = {"property": "tagged", "tag": "$x", "position": 0, "calculateTotal": False}
+    assert parsed([sent]) == (Comparator("tagged", True, "i;unicode-casemap", {"tag": "$x"}),)
 
 
 @pytest.mark.checklist("A15")
