@@ -124,7 +124,8 @@ def _mailbox(
         path=path,
         parent_id=id_of[path[:-1]] if len(path) > 1 else None,
         role=None,
-        is_subscribed=bool(entry and "\\subscribed" in entry.attributes),
+        # Nobody subscribes to the inbox, and everybody wants to see it.
+        is_subscribed=path == (INBOX_NAME,) or bool(entry and "\\subscribed" in entry.attributes),
         rights=rights.get(entry.wire) if entry else None,
         status=entry.status if entry else None,
     )
