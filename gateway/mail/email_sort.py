@@ -22,11 +22,8 @@ def _header(data: AccountData, comparator: Comparator) -> Any:
 def rank_of(data: AccountData, comparator: Comparator) -> tuple[tuple[str, str], Any]:
     """Name and key function of the rank that a comparator by a header field needs."""
     key = sort_keys.KEYS[comparator.property]
-    ascii_only = comparator.collation == COLLATIONS[1]
-    headers = data.headers
-    return (comparator.property, comparator.collation), lambda row: key(
-        headers.get(row) or b"", ascii_only
-    )
+    collation, headers = comparator.collation, data.headers
+    return (comparator.property, collation), lambda row: key(headers.get(row) or b"", collation)
 
 
 def _keyword(data: AccountData, comparator: Comparator) -> Any:

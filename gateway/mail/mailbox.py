@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gateway.jmap.spec import (
@@ -26,6 +27,7 @@ from gateway.jmap.spec import (
 )
 from gateway.mail.backend import backend
 from gateway.mail.capability import MAIL
+from gateway.mail.collation import sort_key
 from gateway.mail.results import ListResults
 from gateway.sync.account import Account
 from gateway.sync.data import AccountData
@@ -118,7 +120,8 @@ def _matches(mailbox: Mailbox, filter_: Filter | None) -> bool:
 def _sorted(mailboxes: list[Mailbox], request: QueryRequest) -> list[Mailbox]:
     ordered = sorted(mailboxes, key=lambda m: m.id)
     for comparator in reversed(request.sort):
-        ordered.sort(key=_KEYS[comparator.property], reverse=not comparator.is_ascending)
+        key = partial(_KEYS[comparator.property], comparator.collation)
+        ordered.sort(key=key, reverse=not comparator.is_ascending)
     return ordered
 
 
@@ -177,11 +180,11 @@ CONDITIONS = (
     Condition("isSubscribed", BOOLEAN, lambda m, v: m.is_subscribed == v),
 )
 SORTS = (
-    Sort("sortOrder", lambda m: m.sort_order),
-    Sort("name", lambda m: _fold(m.name)),
+    Sort("sortOrder", lambda _, m: m.sort_order),
+    Sort("name", lambda collation, m: sort_key(m.name, collation)),
 )
 _TESTS: dict[str, Test] = {c.name: c.test for c in CONDITIONS}
-_KEYS: dict[str, Callable[[Mailbox], Any]] = {s.name: s.key for s in SORTS}
+_KEYS: dict[str, Callable[[str, Mailbox], Any]] = {s.name: s.key for s in SORTS}
 
 MAILBOX = DataType(
     "Mailbox",

@@ -5,36 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gateway.mail.collation import sort_key
 from gateway.mime import headers
 from gateway.mime.basesubject import base_subject
 from gateway.mime.threading import field_values
 
-Key = Callable[[bytes, bool], Any]
-
-
-def _fold(text: str, ascii_only: bool) -> str:
-    """i;ascii-casemap (RFC 4790 §9.2.1) or i;unicode-casemap (RFC 5051)."""
-    if ascii_only:
-        return "".join(c.lower() if c.isascii() else c for c in text)
-    return text.casefold()
+Key = Callable[[bytes, str], Any]
 
 
 def _address(field: bytes) -> Key:
-    def key(header: bytes, ascii_only: bool) -> str:
+    def key(header: bytes, collation: str) -> str:
         (raw,) = field_values(header, (field,))
         addresses = headers.addresses(raw) if raw else None
         first = addresses[0] if addresses else {}
-        return _fold(first.get("name") or first.get("email") or "", ascii_only)
+        return sort_key(first.get("name") or first.get("email") or "", collation)
 
     return key
 
 
-def _subject(header: bytes, ascii_only: bool) -> str:
+def _subject(header: bytes, collation: str) -> str:
     (raw,) = field_values(header, (b"subject",))
-    return _fold(base_subject(headers.text(raw)) if raw else "", ascii_only)
+    return sort_key(base_subject(headers.text(raw)) if raw else "", collation)
 
 
-def _sent_at(header: bytes, _ascii_only: bool) -> int:
+def _sent_at(header: bytes, _collation: str) -> int:
     (raw,) = field_values(header, (b"date",))
     return headers.date_seconds(raw) if raw else 0
 
