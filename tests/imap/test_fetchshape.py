@@ -55,6 +55,8 @@ class Reading:
                 continue
             response = responses.parse(frame)
             if isinstance(response, Untagged) and response.name == "FETCH":
+                if self._fast and not self.shape.take(frame.octets + b"\r\n", self.columns):
+                    continue
                 row = self.shape.row(response)
                 if len(row) == len(self._asked):
                     self.columns.append(row)

@@ -50,6 +50,8 @@ class FetchColumns(Command[Columns]):
     def collect(self, response: Untagged) -> bool:
         if response.name != "FETCH" or response.number is None:
             return False
+        if not self._shape.take(response.frame.octets + b"\r\n", self._columns):
+            return True  # a row that was cut in two by the end of a chunk
         row = self._shape.row(response)
         if not row:
             return False

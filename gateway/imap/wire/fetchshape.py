@@ -33,7 +33,7 @@ _PATTERNS = {
     "DIGEST.SHA1": rb"DIGEST\.SHA1 " + _ATOM,
     "BODYSTRUCTURE": rb"BODYSTRUCTURE (\([^\r\n]*\))",
 }
-_SECTION = rb'BODY\[[^]"\r\n]*+\](?:<\d{1,10}+>)?+ \{(\d{1,10}+)\}\r\n'
+_SECTION = rb'(?:%s|BODY\[[^]"\r\n]*+\])(?:<\d{1,10}+>)?+ \{(\d{1,10}+)\}\r\n'
 # Inside a BODYSTRUCTURE `) ` is followed by a string, a list, a number or NIL: else a further item
 # came after it, or a string contains this.
 _FURTHER = re.compile(rb"\) (?!(?i:NIL)[ )])[^\d(\")]")
@@ -145,7 +145,8 @@ class Shape:
             return
         known = [pattern for pattern in patterns if pattern is not None]
         if self._literal:
-            line = rb"\)\r\n\* \d{1,10}+ FETCH \(" + b" ".join([*known, _SECTION])
+            section = _SECTION % re.escape(order[-1].encode())  # as most servers spell it
+            line = rb"\)\r\n\* \d{1,10}+ FETCH \(" + b" ".join([*known, section])
         else:
             line = rb"\* \d{1,10}+ FETCH \(" + b" ".join(known) + rb"\)\r\n"
         self._rows = re.compile(line)
