@@ -96,7 +96,9 @@ def in_mailbox_other_than(data: AccountData, mailbox_ids: list[str]) -> Mask:
 
 
 def timestamp(date: str) -> float:
-    """Seconds since 1970 of a checked UTCDate."""
+    """Seconds since 1970 of a checked UTCDate; a leap second (RFC 3339 §5.7) is the one after."""
+    if date[17:19] == "60":
+        return datetime.fromisoformat(f"{date[:17]}59{date[19:]}").timestamp() + 1
     return datetime.fromisoformat(date).timestamp()
 
 
