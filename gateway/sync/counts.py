@@ -33,7 +33,7 @@ class Counter:
 
     def __init__(self, index: AccountIndex) -> None:
         self._index = index
-        self._version: tuple[int, int, int | None] | None = None
+        self._version: tuple[int, int, int, int | None] | None = None
         self._counts: dict[int, Counts] = {}
         self._unread: Mask = np.zeros(0, np.bool_)
         self._unread_threads: Mask = np.zeros(0, np.bool_)
@@ -47,10 +47,11 @@ class Counter:
         return found
 
     def _prepare(self, trash: int | None) -> None:
-        version = (*self._index.version, trash)
+        emails = self._index.emails
+        # A message that comes as deleted changes no Email, but may bring a Thread.
+        version = (*self._index.version, len(emails.thread_keys), trash)
         if version == self._version:
             return
-        emails = self._index.emails
         self._version, self._counts = version, {}
         self._unread = ~select(emails.bits[: emails.size], SEEN | DRAFT)
         self._unread[emails.home_mailbox[: emails.size] == NOWHERE] = False

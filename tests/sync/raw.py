@@ -57,7 +57,8 @@ def read(server: Dovecot, user: User) -> View:
     return View(
         mails,
         {path: _counts(path, mails, roots, trash) for path in paths},
-        frozenset(subscribed & {*listed}),
+        # The inbox is shown to everybody.
+        frozenset(subscribed & {*listed} | {"Inbox"}),
         frozenset(
             frozenset(name for name, other in roots.items() if other == root)
             for root in roots.values()
@@ -146,6 +147,11 @@ def _counts(path: str, mails: dict[str, Mail], roots: dict[str, str], trash: str
     threads = {roots[name] for name in inside}
     unread_threads = {roots[name] for name in counting & unread} & threads
     return Counts(len(inside), len(inside & unread), len(threads), len(unread_threads))
+
+
+def names(client: imaplib.IMAP4) -> list[str]:
+    """Names of all mailboxes, as on the wire."""
+    return [name for name, _ in _listed(client).values()]
 
 
 def uids(client: imaplib.IMAP4, *criteria: str) -> list[str]:

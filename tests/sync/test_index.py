@@ -186,3 +186,15 @@ def test_the_version_moves_only_when_an_email_changed() -> None:
     seen = index.keywords.parse_column([b"\\Seen"])
     index.set_flags(0, np.array([1], np.uint32), seen, np.array([10], np.uint64))
     assert index.version != before
+
+
+@pytest.mark.checklist("N03")
+def test_a_message_that_comes_as_deleted_does_not_disturb_the_counts() -> None:
+    """It may bring a Thread that no Email is in, between the counting of two mailboxes."""
+    index = AccountIndex()
+    for number in (0, 1):
+        add(index, number, arrivals(index, [(1, 0, frozenset()), (2, 2, frozenset())]))
+    counter = Counter(index)
+    first = counter.counts(0, None)
+    add(index, 1, arrivals(index, [(3, 8, frozenset({b"\\Deleted"}))]))
+    assert counter.counts(1, None) == first == counter.counts(0, None)

@@ -198,11 +198,11 @@ def test_derived_ids_are_told_apart_by_levels() -> None:
 @pytest.mark.checklist("L05")
 def test_subscription_rights_and_order_are_told() -> None:
     found = tree(
-        [listed("INBOX", attributes="\\subscribed"), listed("a"), listed("b/c")],
+        [listed("INBOX"), listed("a"), listed("b/c", attributes="\\subscribed")],
         (),
         {b"INBOX": "lrswi", b"a": ""},
     )
     inbox, a, c, b = found.values()
-    assert [m.is_subscribed for m in (inbox, a, c, b)] == [True, False, False, False]
+    assert [m.is_subscribed for m in (inbox, a, c, b)] == [True, False, True, False]
     assert [m.rights for m in (inbox, a, c, b)] == ["lrswi", "", None, None]
     assert inbox.sort_order < a.sort_order == c.sort_order < 2**31
