@@ -17,7 +17,7 @@ from gateway.imap.errors import (
     MailboxUnavailable,
 )
 from gateway.imap.wire import items
-from tests.imap.sessions import connected
+from tests.imap.sessions import connected, news
 from tests.servers.scripted import Peer
 
 
