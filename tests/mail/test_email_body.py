@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -393,6 +393,24 @@ async def test_only_the_start_of_a_long_text_is_given(
         assert (got["isTruncated"], got["isEncodingProblem"]) == (True, False)
     got = await value_of(client)
     assert got == {"value": lines, "isEncodingProblem": False, "isTruncated": False}
+
+
+@pytest.mark.checklist("N20")
+@pytest.mark.parametrize("encoding", ["8bit", "base64"])
+async def test_text_longer_than_anyone_reads_is_truncated_and_says_so(
+    client: Client, dovecot: Dovecot, mailuser: User, encoding: str
+) -> None:
+    """RFC 8621 §4.1.4: isTruncated also where the server's own limit is the reason."""
+    octets = b"".join(b"Line number %07d\r\n" % n for n in range(400_000))
+    if encoding == "base64":
+        octets = encodebytes(octets).replace(b"\n", b"\r\n")
+    header = f"Content-Transfer-Encoding: {encoding}"
+    dovecot.append(mailuser, "INBOX", one_part("text/plain", octets, header))
+    for size in (0, 7_500_000):
+        got = await value_of(client, maxBodyValueBytes=size)
+        assert (got["isTruncated"], got["isEncodingProblem"]) == (True, False)
+        assert got["value"].startswith("Line number 0000000\nLine number 0000001\n")
+        assert len(got["value"]) > 3_000_000
 
 
 @pytest.mark.checklist("O04")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.store.opening import open_store
 from tests.mail.client import Client, Refused
 from tests.mail.conftest import Connect
 from tests.mail.messages import RECEIVED, mail, reply
@@ -165,6 +168,28 @@ async def test_sort_by_header_takes_in_new_mail(
     assert shown == ["13579", "135789", "0135789", "01235789", "012345789", "02345789"]
 
 
+async def test_sort_by_header_of_an_account_from_the_store(
+    connect: Connect, dovecot: Dovecot, mailuser: User, tmp_path: Path
+) -> None:
+    r"""RFC 8621 §4.4.2: what was \Deleted before a restart finds its place after it."""
+    messages = [Message(mail(n, subject=f"{n:03}")) for n in range(280)]
+    messages[140] = Message(messages[140].octets, ("\\Deleted",))
+    dovecot.append_all(mailuser, "INBOX", messages)
+    store = open_store("memory://", b"x" * 32, tmp_path)
+    before = await connect(dovecot, mailuser, store)
+    assert len(await before.query()) == 279
+    await before.account.save()
+
+    after = await connect(dovecot, mailuser, store)
+    sort = [{"property": "subject"}]
+    assert len(await after.query(sort=sort)) == 279
+    with dovecot.imap(mailuser) as imap:
+        imap.select("INBOX")
+        imap.uid("STORE", "141", "-FLAGS", "(\\Deleted)")
+    emails = await after.emails(await after.query(sort=sort), ["subject"])
+    assert [email["subject"] for email in emails] == [f"{n:03}" for n in range(280)]
+
+
 # --- accounts that are not indexed yet ----------------------------------------------------------
 
 
@@ -225,6 +250,27 @@ async def test_cold_account_answers_as_a_warm_one(
             assert await cold.emails(answer["ids"], properties) == await warm.emails(
                 expected["ids"], properties
             )
+
+
+async def test_cold_account_answers_many_at_once(
+    connect: Connect, dovecot: Dovecot, many: User
+) -> None:
+    """RFC 8620 §3.10: requests interleave; each gets what it would have got alone."""
+    warm = await connect(dovecot, many)
+    inbox = (await warm.paths())["Inbox"]
+    queries: list[dict[str, Any]] = [
+        {"filter": {"inMailbox": inbox}, "sort": NEWEST_FIRST, "limit": 20 * n} for n in range(6)
+    ]
+    queries += [{"filter": {"inMailbox": inbox}, "collapseThreads": True, "calculateTotal": True}]
+    queries += [{"sort": [{"property": name}]} for name in ("subject", "size", "from", "sentAt")]
+    queries += [{"filter": {"hasAttachment": False}}, {"filter": {"notKeyword": "$seen"}}]
+    await warm.query()
+    expected = [await warm.call("Email/query", **query) for query in queries]
+    cold = await connect(dovecot, many)
+    answers = await asyncio.gather(*(cold.call("Email/query", **query) for query in queries))
+    for query, answer, right in zip(queries, answers, expected, strict=True):
+        assert answer["ids"] == right["ids"], query
+        assert answer.get("total") == right.get("total"), query
 
 
 async def test_cold_account_without_sort_on_the_server(
