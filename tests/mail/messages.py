@@ -37,3 +37,9 @@ def reply(number: int | str, to: int | str, *, subject: str = "Re: A greeting") 
     """A message in the thread that began with `to`."""
     references = (f"In-Reply-To: <{to}@example.test>", f"References: <{to}@example.test>")
     return mail(number, subject=subject, fields=references)
+
+
+def one_part(content_type: str, body: bytes, *fields: str) -> bytes:
+    """A message whose body is one part, with further fields of its header."""
+    header = ["Subject: One part", "MIME-Version: 1.0", f"Content-Type: {content_type}", *fields]
+    return "\r\n".join([*header, "", ""]).encode() + body
