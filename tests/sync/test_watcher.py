@@ -1,0 +1,97 @@
+"""RFC 2177 (IDLE): changes of the inbox are known of as they happen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from gateway.imap.errors import ImapError
+from gateway.sync import account as account_module
+from gateway.sync.watcher import watch
+from tests.servers.dovecot import Dovecot, User
+from tests.sync import raw
+from tests.sync.conftest import Gateways
+from tests.sync.letters import letter
+from tests.sync.views import view
+
+DEADLINE = 20.0
+
+
+def read(server: Dovecot, user: User) -> None:
+    with server.imap(user) as client:
+        client.select("INBOX")
+        client.uid("STORE", "1", "+FLAGS", "(\\Seen)")
+
+
+def expunge(server: Dovecot, user: User) -> None:
+    with server.imap(user) as client:
+        client.select("INBOX")
+        client.uid("STORE", "1", "+FLAGS.SILENT", "(\\Deleted)")
+        client.expunge()
+
+
+def arrive(server: Dovecot, user: User) -> None:
+    server.append_all(user, "INBOX", [letter(9)])
+
+
+@pytest.mark.parametrize("change", [read, expunge, arrive])
+@pytest.mark.parametrize("server", ["everything", "no-qresync", "no-condstore"], indirect=True)
+async def test_a_change_of_the_inbox_is_told(
+    change: Callable[[Dovecot, User], None], server: Dovecot, gateways: Gateways
+) -> None:
+    user, changed = server.add_user(), asyncio.Event()
+    server.append_all(user, "INBOX", [letter(1), letter(2)])
+    account = await gateways.login(server, user)
+    await account.fresh()
+    watching = asyncio.create_task(watch(account.data, account.pool, changed))
+    async with asyncio.timeout(DEADLINE):
+        await changed.wait()  # for what came before
+        changed.clear()
+        await asyncio.to_thread(change, server, user)
+        await changed.wait()
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_what_is_told_is_not_hidden_by_an_earlier_look(
+    server: Dovecot, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_module, "MAX_TRUST_SECONDS", 1000.0)
+    monkeypatch.setattr(account_module, "TRUST_FACTOR", 1e9)
+    user = server.add_user()
+    server.append_all(user, "INBOX", [letter(1), letter(2)])
+    account = await gateways.login(server, user)
+    await view(account)
+    async with asyncio.timeout(DEADLINE):
+        await account._changed.wait()
+        await view(account)
+        read(server, user)
+        await account._changed.wait()
+    assert await view(account) == raw.read(server, user)
+
+
+async def test_a_watcher_ends_with_its_connection(
+    start_dovecot: Callable[..., Dovecot], gateways: Gateways
+) -> None:
+    server, changed = start_dovecot(), asyncio.Event()
+    account = await gateways.login(server, server.add_user())
+    await account.fresh()
+    watching = asyncio.create_task(watch(account.data, account.pool, changed))
+    async with asyncio.timeout(DEADLINE):
+        await changed.wait()
+        server.stop()
+        with pytest.raises(ImapError):
+            await watching
+
+
+async def test_a_server_without_idle_is_not_watched(
+    start_dovecot: Callable[..., Dovecot], gateways: Gateways
+) -> None:
+    server, changed = start_dovecot(without=("IDLE",)), asyncio.Event()
+    account = await gateways.login(server, server.add_user())
+    await account.fresh()
+    async with asyncio.timeout(DEADLINE):
+        await watch(account.data, account.pool, changed)
+    assert not changed.is_set()
