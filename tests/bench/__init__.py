@@ -1,0 +1,1 @@
+"""Benchmarks: what the gateway costs, measured against a real Dovecot (`tests/bench/run`)."""

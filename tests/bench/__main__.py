@@ -1,0 +1,64 @@
+"""`python -m tests.bench [names...]`: measure, and print one table."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+from types import ModuleType
+
+import uvloop
+
+from tests.bench.figures import cold, crowd, inbox, indexing, labels, memory, message, queries
+from tests.bench.report import Figure, machine, table
+from tests.bench.stage import Stage
+from tests.servers.process import find_program
+
+BENCHMARKS: dict[str, ModuleType] = {
+    "inbox": inbox,
+    "cold": cold,
+    "indexing": indexing,
+    "queries": queries,
+    "labels": labels,
+    "message": message,
+    "memory": memory,
+    "crowd": crowd,
+}
+
+
+def main() -> None:
+    """Run the benchmarks that are named, or all."""
+    parser = argparse.ArgumentParser(prog="tests/bench/run", description=_description())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("names", nargs="*", metavar="name", help="a benchmark; all without")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    if unknown := set(names) - BENCHMARKS.keys():
+        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    # A crowd of clients needs a descriptor each.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    measured_on = machine(_dovecot_version())
+    figures: list[Figure] = []
+    with Stage() as stage:
+        for name in names:
+            print(f"{name} ...", file=sys.stderr)
+            figures += uvloop.run(BENCHMARKS[name].run(stage))
+    print(table(figures, measured_on))
+
+
+def _description() -> str:
+    lines = [
+        f"  {name:10}{(module.__doc__ or '').splitlines()[0]}"
+        for name, module in BENCHMARKS.items()
+    ]
+    return "\n".join(["Measure the gateway against a Dovecot with large mailboxes.", "", *lines])
+
+
+def _dovecot_version() -> str:
+    command = [find_program("dovecot"), "--version"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0]
+
+
+if __name__ == "__main__":
+    main()
