@@ -33,6 +33,7 @@ from gateway.imap.quirks import Quirk
 from gateway.imap.transport import Transport
 from gateway.imap.wire import encode
 from gateway.imap.wire.capability import Capabilities
+from gateway.obs.metrics import IMAP_CONNECTIONS
 
 __all__ = ["Connection", "Credentials", "Endpoint"]
 
@@ -67,6 +68,7 @@ class Connection(Dispatcher):
         self._lock = asyncio.Lock()
         self._heard = self._loop.time()
         self._transport: Transport | None = None
+        self._counted = False  # among the open connections, for the metrics
 
     # --- Life ----------------------------------------------------------------------------------
 
@@ -107,6 +109,8 @@ class Connection(Dispatcher):
         )
         self._transport = transport
         await transport.wait_hello_from_server()
+        self._counted = True
+        IMAP_CONNECTIONS.inc()
         greeting = self._greeting.result()
         if greeting.name == "BYE":
             code = greeting.text.code
@@ -259,6 +263,9 @@ class Connection(Dispatcher):
                     name = next(r.command.name for r in running if not r.future.done())
                     raise CommandTimeout(name, now - start)
                 _, pending = await asyncio.wait(pending, timeout=limit - now)
+        except CommandTimeout as error:
+            self._fail(error)
+            raise
         except BaseException:
             self._fail(ConnectionLost("a command was given up"))
             raise
@@ -297,3 +304,6 @@ class Connection(Dispatcher):
         self._give_up(error)
         if self._transport is not None:
             self._transport.abort()
+        if self._counted:
+            self._counted = False
+            IMAP_CONNECTIONS.dec()

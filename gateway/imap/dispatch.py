@@ -17,11 +17,12 @@ from typing import Any
 from gateway.imap.command import Command
 from gateway.imap.commands.examine import Selected
 from gateway.imap.commands.starttls import StartTls
-from gateway.imap.errors import CommandRefused, ImapError, ProtocolError
+from gateway.imap.errors import CommandRefused, CommandTimeout, ImapError, ProtocolError
 from gateway.imap.wire import encode, responses
 from gateway.imap.wire.capability import Capabilities
 from gateway.imap.wire.framer import Framer
 from gateway.imap.wire.responses import Continuation, Tagged, Untagged
+from gateway.obs.metrics import IMAP_COMMANDS
 
 _TAKES = 8  # times a chunk is tried as bulk rows, which bounds the work on hostile mail
 
@@ -135,6 +136,7 @@ class Dispatcher:
         self._plain_ends = isinstance(command, StartTls) and tagged.status == "OK"
         for response in command.unclaimed():
             self.on_unsolicited(response)
+        IMAP_COMMANDS.labels(command.name, tagged.status.lower()).inc()
         if not running.future.done():
             running.future.set_result(result)
         self._flush()
@@ -166,6 +168,9 @@ class Dispatcher:
             if not future.done():
                 future.set_exception(self._lost)
                 future.exception()  # whoever waited may have gone
+        outcome = "timeout" if isinstance(error, CommandTimeout) else "lost"
+        for running in self._running.values():
+            IMAP_COMMANDS.labels(running.command.name, outcome).inc()
         self._running.clear()
         self._unsent.clear()
 

@@ -9,15 +9,19 @@ import pytest
 
 from gateway.imap.commands.examine import Close, Examine, examine
 from gateway.imap.commands.fetch import fetch
+from gateway.imap.commands.login import Credentials
 from gateway.imap.commands.noop import Noop
 from gateway.imap.commands.status import Status, StatusOf
+from gateway.imap.connection import Connection, Endpoint
 from gateway.imap.errors import (
     CommandRefused,
     ConnectionLost,
     MailboxUnavailable,
 )
 from gateway.imap.wire import items
+from gateway.obs.metrics import IMAP_COMMANDS, IMAP_CONNECTIONS
 from tests.imap.sessions import connected, news
+from tests.servers.dovecot import Dovecot, User
 from tests.servers.scripted import Peer
 
 
@@ -242,3 +246,19 @@ async def test_a_mailbox_that_can_not_be_opened(answer: bytes, error: type[Excep
         with pytest.raises(CommandRefused) as refused:
             await examine(connection, b"x")
         assert type(refused.value) is error
+
+
+async def test_connections_and_commands_are_counted(dovecot: Dovecot, mailuser: User) -> None:
+    """Design §3 (obs): what a provider watches."""
+    open_before = IMAP_CONNECTIONS._value.get()
+    refused = IMAP_COMMANDS.labels("EXAMINE", "no")
+    refused_before = refused._value.get()
+    endpoint = Endpoint("127.0.0.1", dovecot.ports.imap, "plain")
+    connection = await Connection.open(endpoint, None)
+    await connection.login(Credentials(mailuser.username, mailuser.password), "127.0.0.1")
+    assert IMAP_CONNECTIONS._value.get() == open_before + 1
+    with pytest.raises(CommandRefused):
+        await connection.run(Examine(b"No such mailbox"))
+    assert refused._value.get() == refused_before + 1
+    await connection.close()
+    assert IMAP_CONNECTIONS._value.get() == open_before

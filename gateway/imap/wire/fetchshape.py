@@ -33,7 +33,7 @@ _PATTERNS = {
     "DIGEST.SHA1": rb"DIGEST\.SHA1 " + _ATOM,
     "BODYSTRUCTURE": rb"BODYSTRUCTURE (\([^\r\n]*\))",
 }
-_SECTION = rb'(?:%s|BODY\[[^]"\r\n]*+\])(?:<\d{1,10}+>)?+ \{(\d{1,10}+)\}\r\n'
+_SECTION = rb'(?:%s|BODY\[[^]"\r\n]*+\])(?>(?:<\d{1,10}+>)?) \{(\d{1,10}+)\}\r\n'
 # Inside a BODYSTRUCTURE `) ` is followed by a string, a list, a number or NIL: else a further item
 # came after it, or a string contains this.
 _FURTHER = re.compile(rb"\) (?!(?i:NIL)[ )])[^\d(\")]")

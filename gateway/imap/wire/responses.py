@@ -16,8 +16,8 @@ _UNTAGGED = re.compile(rb"\* +(?:(\d{1,10}) +)?([A-Za-z][^ \[]*) *")
 _TAGGED = re.compile(rb"([^ \x00-\x1f*+]{1,64}) +(OK|NO|BAD)(?: +|\Z)", re.IGNORECASE)
 # A response code ends at the first ] outside of strings and lists: [PERMANENTFLAGS (a]b \*)].
 _CODE = re.compile(
-    rb'\[((?:[^]"(]|"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-    rb'|\((?:[^"()]|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+\))*+)\] ?',
+    rb'\[((?>(?:[^]"(]++|"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"'
+    rb'|\((?>(?:[^"()]++|"[^"\\]*+(?>(?:\\.[^"\\]*+)*)")*)\))*))\] ?',
     re.DOTALL,
 )
 _PLAIN_CODE = re.compile(rb"\[([^]]*)\] ?")

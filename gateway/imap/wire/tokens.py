@@ -15,13 +15,16 @@ from gateway.imap.wire.framer import Frame, Framer
 Value: TypeAlias = "bytes | list[Value] | None"
 Span: TypeAlias = tuple[int, int]
 
-MAX_DEPTH = 64
+MAX_DEPTH = 512
+"""Messages nest a hundred deep and more when somebody means ill, and are still to be listed."""
 
+# Possessive repeats of groups match too much in Python before 3.11.5, hence (?>(?:...)*) for them.
 _TOKEN = re.compile(
     rb"[()]"
-    rb'|"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+    rb'|"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"'
     # a FETCH item's name with its section and origin: BODY[HEADER.FIELDS ("To")]<0>
-    rb'|(?:BODY|BINARY|BINARY\.SIZE)\[(?:[^]"\r\n]|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+\](?:<\d+>)?+'
+    rb"|(?:BODY|BINARY|BINARY\.SIZE)\["
+    rb'(?>(?:[^]"\r\n]++|"[^"\\]*+(?>(?:\\.[^"\\]*+)*)")*)\](?>(?:<\d++>)?)'
     rb'|[^\s()"\x00]++',
     re.IGNORECASE | re.DOTALL,
 )
