@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from gateway.imap.errors import ProtocolError
 from gateway.imap.wire import items, tokens
+from gateway.imap.wire.fetchrow import fetch_items
+from gateway.imap.wire.framer import Frame
 from gateway.imap.wire.items import Item
 from gateway.imap.wire.responses import Untagged, number
 
@@ -112,20 +114,11 @@ class Shape:
         """
         found: dict[str, bytes | None] = {}
         order: list[str] = []
-        values, spans = response.values_with_spans()
-        if len(values) != 1 or not isinstance(values[0], list) or len(values[0]) % 2:
-            raise ProtocolError("a FETCH response is no list of items and values")
-        for place in range(0, len(spans), 2):
-            key = values[0][place]
-            if not isinstance(key, bytes):
-                raise ProtocolError("an item of a FETCH response has no name")
-            name = items.label(key)
+        for name, value, raw in fetch_items(response):
             order.append(name)
             column = self._columns.get(name)
             if column is not None:
-                start, end = spans[place + 1]
-                raw = response.frame.octets[start:end]
-                found[column] = _octets(column, values[0][place + 1], raw)
+                found[column] = _octets(column, value, raw)
         if found.get("uid", b"") is None:
             raise ProtocolError("a FETCH response has a UID that is no number")
         if tuple(order) != self._order and sorted(order) == sorted(self.names):
@@ -217,6 +210,15 @@ def _column(name: str) -> str:
     if name not in _COLUMNS:
         raise ValueError(f"no column for FETCH item {name}")
     return _COLUMNS[name]
+
+
+def _with_guid(response: Untagged) -> Untagged:
+    """Dovecot of a message that another client expunges meanwhile: `X-GUID  BODY[...] NIL`."""
+    frame = response.frame
+    if frame.literals or b" X-GUID  " not in frame.octets:
+        return response
+    octets = frame.octets.replace(b" X-GUID  ", b" X-GUID NIL ", 1)
+    return replace(response, frame=Frame(octets))
 
 
 def _is_one_value(raw: bytes) -> bool:
