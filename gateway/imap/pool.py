@@ -20,13 +20,15 @@ SIZE = 2
 IDLE_SECONDS = 60.0
 _BACKOFF_FIRST = 0.5  # seconds after a failure to connect; doubled by each further one
 _BACKOFF_LAST = 30.0
+_PATIENCE = 1.0  # seconds of that which a caller waits out; of a longer pause it is told at once
 
 
 class Pool:
     """At most `size` connections made by `connect`, which gives a logged-in one.
 
     Those idle for `idle_seconds` are closed. After a failure to connect, the next attempt waits,
-    with jitter, so that many pools do not come back to a server at once.
+    longer each time and with jitter, so that many pools do not come back to a server at once;
+    meanwhile callers get the same failure.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Pool:
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
         self._failures = 0
+        self._failure: ImapError | None = None  # the latest one, told until the next attempt
         self._not_before = 0.0  # loop time before which no attempt to connect is made
         self._full_at: int | None = None  # as many as the server allowed, when it said "busy"
 
@@ -168,15 +171,20 @@ class Pool:
         self._wake()
         loop = asyncio.get_running_loop()
         try:
-            if (pause := self._not_before - loop.time()) > 0:
+            pause = self._not_before - loop.time()
+            if self._failure is not None and pause > _PATIENCE:
+                raise self._failure.with_traceback(None)
+            if pause > 0:
                 await asyncio.sleep(pause)
             connection = await self._connect()
             self._leased.add(connection)
-            self._failures = 0
-        except ImapError:
-            self._failures += 1
-            delay = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2 ** (self._failures - 1))
-            self._not_before = loop.time() + delay * random.uniform(0.5, 1.0)  # noqa: S311
+            self._failures, self._failure = 0, None
+        except ImapError as error:
+            if error is not self._failure:
+                self._failures += 1
+                self._failure = error
+                delay = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2 ** (self._failures - 1))
+                self._not_before = loop.time() + delay * random.uniform(0.5, 1.0)  # noqa: S311
             raise
         finally:
             self._connecting -= 1

@@ -10,9 +10,9 @@ import time
 
 import numpy as np
 
+from gateway.imap.commands.examine import leave
 from gateway.imap.commands.list import Listed, list_mailboxes
 from gateway.imap.commands.namespace import namespaces
-from gateway.imap.commands.noop import Noop
 from gateway.imap.commands.rights import my_rights
 from gateway.imap.connection import Connection
 from gateway.imap.errors import MailboxUnavailable
@@ -58,9 +58,9 @@ class Checker:
 
     async def _list(self, connection: Connection) -> None:
         if connection.selected is not None:
-            # Dovecot's STATUS of the selected mailbox is what it last told of it, and a NOOP that
-            # is sent in one go with the LIST comes too late.
-            await connection.run(Noop())
+            # Dovecot's STATUS of the selected mailbox is of what was selected, as it was then told:
+            # a NOOP helps, but not when another mailbox has that name now.
+            await connection.run(leave(connection))
         listed = await list_mailboxes(connection)
         if self._prefixes is None:
             personal = (await namespaces(connection)).personal

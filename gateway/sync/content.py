@@ -226,10 +226,8 @@ class Content:
         left = [(uid, row, section) for uid, row in uids.items() for section in of_row[row]]
         while left:
             asked = [_section(section, start) for _, _, section in left]
-            commands = [
-                Fetch(b"%d" % uid, (item,)) for (uid, _, _), item in zip(left, asked, strict=True)
-            ]
-            results = await self._reader.run(number, partial(_these, commands), again=again)
+            of_uids = [(uid, item) for (uid, _, _), item in zip(left, asked, strict=True)]
+            results = await self._reader.run(number, partial(_fetches, of_uids), again=again)
             longer = []
             for (uid, row, section), item, result in zip(left, asked, results, strict=True):
                 place = row, section.section
@@ -251,16 +249,16 @@ class Content:
         for number, uids in self._reader.by_mailbox([row]).items():
             (uid,) = uids
             for again in (False, True):
-                commands = [Fetch(b"%d" % uid, (item,))]
-                (result,) = await self._reader.run(number, partial(_these, commands), again=again)
+                fetches = partial(_fetches, [(uid, item)])
+                (result,) = await self._reader.run(number, fetches, again=again)
                 octets = _octets(result, uid, item)
                 if octets is not None:
                     return octets
         return None
 
 
-def _these(commands: Sequence[Command[Any]], _connection: Connection) -> Sequence[Command[Any]]:
-    return commands
+def _fetches(wanted: Sequence[tuple[int, Item]], _connection: Connection) -> list[Fetch]:
+    return [Fetch(b"%d" % uid, (item,)) for uid, item in wanted]
 
 
 def _array(uids: list[int]) -> Uids:

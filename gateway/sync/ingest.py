@@ -73,6 +73,8 @@ class _Messages:
 def _without_gaps(columns: Columns, tier: Tier) -> _Messages:
     if tier is not Tier.FINGERPRINT and None in columns.identity:
         kept = [i for i, value in enumerate(columns.identity) if value is not None]
+    elif None in columns.header:
+        kept = [i for i, value in enumerate(columns.header) if value is not None]
     else:
         kept = None
 

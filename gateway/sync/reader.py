@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from gateway.imap.command import Command
 from gateway.imap.commands.examine import Examine
 from gateway.imap.connection import Connection
-from gateway.imap.errors import CommandRefused
+from gateway.imap.errors import CommandRefused, ConnectionLost
 from gateway.imap.pool import Pool
 from gateway.sync.data import AccountData
 from gateway.sync.errors import MailboxChanged
@@ -28,19 +29,29 @@ class Reader:
     ) -> list[Any]:
         """Results of the commands in a mailbox, CommandRefused where the server refused.
 
+        An idle connection may turn out to be dead, so the loss of one is tried again, once.
         again: select the mailbox anew, so that messages are seen that came since it was.
         Raises MailboxChanged, and ImapError when the connection fails.
         """
         mailbox = self.data.by_number().get(number)
         if mailbox is None or mailbox.wire is None:
             raise MailboxChanged("the mailbox is gone")
-        async with self.pool.connection(
-            mailbox.wire, deadline=DEADLINE, examined=False
-        ) as connection:
+        with suppress(ConnectionLost):
+            return await self._run(number, mailbox.wire, make, again)
+        return await self._run(number, mailbox.wire, make, again)
+
+    async def _run(
+        self,
+        number: int,
+        wire: bytes,
+        make: Callable[[Connection], Sequence[Command[Any]]],
+        again: bool,
+    ) -> list[Any]:
+        async with self.pool.connection(wire, deadline=DEADLINE, examined=False) as connection:
             commands = make(connection)
             selected = connection.selected
-            if again or selected is None or selected.mailbox != mailbox.wire:
-                examined, *results = await connection.run_all(Examine(mailbox.wire), *commands)
+            if again or selected is None or selected.mailbox != wire:
+                examined, *results = await connection.run_all(Examine(wire), *commands)
                 if isinstance(examined, CommandRefused):
                     raise MailboxChanged(str(examined))
             else:

@@ -239,3 +239,16 @@ def test_a_structure_with_literals_keeps_them() -> None:
 def test_items_without_a_shape_are_refused(asked: list[items.Item]) -> None:
     with pytest.raises(ValueError, match="FETCH"):
         Shape(asked)
+
+
+def test_a_row_of_a_message_that_went_away_has_gaps() -> None:
+    """Dovecot 2.3 says this of a message expunged meanwhile: no value for X-GUID, and NIL."""
+    row = (
+        b'* 8 FETCH (UID 11 FLAGS () MODSEQ (3) INTERNALDATE "01-Jan-1970 00:00:00 +0000" '
+        b"RFC822.SIZE 148 X-GUID  BODY[HEADER.FIELDS (FROM TO)]<0> NIL)\r\n"
+    )
+    reading = Reading(PASS_1, fast=True)
+    reading.feed(row)
+    columns = reading.columns
+    assert (columns.uid, columns.identity, columns.header) == ([b"11"], [None], [None])
+    assert columns.size == [b"148"]

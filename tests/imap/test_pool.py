@@ -221,26 +221,43 @@ async def test_a_busy_server_without_any_connection_is_an_error() -> None:
             await _use(pool, b"a")
 
 
-async def test_after_a_failure_the_next_attempt_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    real = asyncio.sleep
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        await real(0)
-
-    monkeypatch.setattr("gateway.imap.pool.asyncio.sleep", sleep)
+async def test_after_a_failure_nothing_is_tried_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attempts = 0
 
     async def connect() -> Connection:
+        nonlocal attempts
+        attempts += 1
         raise ConnectionLost("refused")
 
+    monkeypatch.setattr("gateway.imap.pool._PATIENCE", 0.0)
     pool = Pool(connect)
-    for _ in range(5):
-        with pytest.raises(ConnectionLost):
-            await _use(pool, b"a")
-    assert len(pauses) == 4
-    for attempt, pause in enumerate(pauses):
-        assert 0.4 * 0.5 * 2**attempt < pause <= 0.5 * 2**attempt
+    now = asyncio.get_running_loop().time()
+    for attempt in range(4):
+        for _ in range(3):
+            with pytest.raises(ConnectionLost, match="refused"):
+                await _use(pool, b"a")
+        assert attempts == attempt + 1
+        assert pool._not_before - now > 0.5 * 0.5 * 2**attempt
+        pool._not_before = 0  # the while is over
+
+
+async def test_a_short_while_is_waited_out() -> None:
+    server_is_back = False
+
+    async def connect() -> Connection:
+        nonlocal server_is_back
+        if not server_is_back:
+            server_is_back = True
+            raise ConnectionLost("refused")
+        raise ServerBusy(None, "the second attempt")
+
+    pool = Pool(connect)
+    with pytest.raises(ConnectionLost):
+        await _use(pool, b"a")
+    with pytest.raises(ServerBusy):
+        await _use(pool, b"a")
 
 
 async def test_an_adopted_connection_is_lent() -> None:

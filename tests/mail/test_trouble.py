@@ -149,6 +149,26 @@ async def test_mailbox_that_is_deleted_takes_its_mail_along(
     assert await client.query({"inMailboxOtherThan": [work]}) == [email["id"]]
 
 
+async def test_another_mailbox_under_the_same_name_is_not_taken_for_the_old_one(
+    client: Client, dovecot: Dovecot, mailuser: User
+) -> None:
+    """RFC 8621 §2: also when a connection of the gateway has the old one open."""
+    dovecot.create(mailuser, "Work", "Other")
+    dovecot.append(mailuser, "Work", mail(1))
+    dovecot.append(mailuser, "Other", mail(2))
+    await client.emails()
+    paths = await client.paths()
+    (old,) = await client.query({"inMailbox": paths["Work"]})
+    await client.call("Email/get", ids=[old], properties=["bodyValues"], fetchTextBodyValues=True)
+    with dovecot.imap(mailuser) as imap:
+        imap.delete("Work")
+        imap.rename("Other", "Work")
+    assert (await client.paths())["Work"] == paths["Other"]
+    assert await client.query({"inMailbox": paths["Work"]}) == []
+    (email,) = await client.emails(properties=["messageId"])
+    assert email["messageId"] == ["2@example.test"]
+
+
 async def test_mailbox_with_a_new_uidvalidity_is_read_anew(
     client: Client, dovecot: Dovecot, mailuser: User
 ) -> None:

@@ -127,6 +127,17 @@ class Close(Command[None]):
         self.check(tagged)
 
 
+class Unselect(Close):
+    """RFC 3691 UNSELECT: as CLOSE, and removes nothing of a SELECTed mailbox either."""
+
+    name: ClassVar[str] = "UNSELECT"
+
+
+def leave(conn: Commander) -> Close:
+    """The command that leaves a mailbox that was EXAMINEd."""
+    return Unselect() if "UNSELECT" in conn.capabilities else Close()
+
+
 async def examine(conn: Commander, mailbox: bytes) -> Selected:
     """Open a mailbox for reading. Raises MailboxUnavailable, CommandRefused."""
     condstore = "CONDSTORE" in conn.capabilities and not conn.enabled & {"CONDSTORE", "QRESYNC"}

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from gateway.imap.command import Command, Commander
-from gateway.imap.errors import CommandRefused, ProtocolError
+from gateway.imap.errors import CommandRefused
 from gateway.imap.wire import encode, items
 from gateway.imap.wire.encode import Encoded, SequenceSet
+from gateway.imap.wire.fetchrow import fetch_items
 from gateway.imap.wire.items import Item
 from gateway.imap.wire.responses import Tagged, Untagged, number
 from gateway.imap.wire.sequences import Range, parse_ranges
@@ -165,19 +166,11 @@ async def fetch(
 
 
 def row_values(response: Untagged) -> dict[str, Value]:
-    """The items of a FETCH response by name (see items.label); a BODYSTRUCTURE as its octets."""
-    values, spans = response.values_with_spans()
-    if len(values) != 1 or not isinstance(values[0], list) or len(values[0]) % 2:
-        raise ProtocolError("a FETCH response is no list of items and values")
-    found: dict[str, Value] = {}
-    for place, name in enumerate(values[0][::2]):
-        if isinstance(name, bytes):
-            value = values[0][2 * place + 1]
-            if name.upper() == b"BODYSTRUCTURE" and isinstance(value, list):
-                start, end = spans[2 * place + 1]
-                value = response.frame.octets[start:end]
-            found[items.label(name)] = value
-    return found
+    """The items of a FETCH response by name; a BODYSTRUCTURE as its octets."""
+    return {
+        name: raw if name == "BODYSTRUCTURE" and isinstance(value, list) else value
+        for name, value, raw in fetch_items(response)
+    }
 
 
 def in_ranges(ranges: Sequence[Range], uid: int) -> bool:
