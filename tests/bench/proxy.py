@@ -6,8 +6,6 @@ import asyncio
 import re
 import threading
 import time
-from base64 import b64decode
-from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,8 +13,6 @@ from typing import Any, Self
 
 _READ = 1 << 18
 _LITERAL = re.compile(rb"\{(\d+)\+?\}$")
-_PLAIN = re.compile(rb"AUTHENTICATE PLAIN (\S+)", re.IGNORECASE)
-_LOGIN = re.compile(rb'LOGIN "?([^" ]+)', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,6 @@ class RecordingProxy:
 
     Attributes:
         commands: what was sent, in order, without IDLE, which waits for ever.
-        peaks: the most connections each user had at once.
         running: connection and tag of the commands that have no answer yet.
     """
 
@@ -54,9 +49,7 @@ class RecordingProxy:
         self.target = target
         self.port = 0
         self.commands: list[Sent] = []
-        self.peaks: Counter[bytes] = Counter()
         self.running: set[tuple[int, bytes]] = set()
-        self._open: Counter[bytes] = Counter()
         self._connections = 0
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,13 +103,7 @@ class RecordingProxy:
             if there is not None:
                 there.close()
             observer.ended()
-            self._open[observer.user] -= 1
             self._tasks.discard(task)
-
-    def note_login(self, user: bytes) -> None:
-        """Count a connection of a user."""
-        self._open[user] += 1
-        self.peaks[user] = max(self.peaks[user], self._open[user])
 
 
 class _Ended(Exception):
@@ -135,7 +122,6 @@ class _Observer:
     """Reads along on one connection."""
 
     def __init__(self, proxy: RecordingProxy, number: int) -> None:
-        self.user = b""
         self._proxy = proxy
         self._number = number
         self._buffer = b""
@@ -164,10 +150,6 @@ class _Observer:
 
     def _note(self, line: bytes) -> None:
         tag, _, command = line.partition(b" ")
-        if found := _PLAIN.match(command):
-            self._log_in(b64decode(found[1]).split(b"\0")[1])
-        elif found := _LOGIN.match(command):
-            self._log_in(found[1])
         if not command or command == b"IDLE":
             return
         running = self._proxy.running
@@ -175,10 +157,6 @@ class _Observer:
         self._proxy.commands.append(sent)
         self._running.add(tag)
         running.add((self._number, tag))
-
-    def _log_in(self, user: bytes) -> None:
-        self.user = user
-        self._proxy.note_login(user)
 
     def answered(self, chunk: bytes) -> None:
         """The server sent octets."""
