@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from gateway.imap.errors import ProtocolError
 from gateway.imap.wire import items, tokens
 from gateway.imap.wire.fetchrow import fetch_items
-from gateway.imap.wire.framer import Frame
 from gateway.imap.wire.items import Item
 from gateway.imap.wire.responses import Untagged, number
 
@@ -210,15 +209,6 @@ def _column(name: str) -> str:
     if name not in _COLUMNS:
         raise ValueError(f"no column for FETCH item {name}")
     return _COLUMNS[name]
-
-
-def _with_guid(response: Untagged) -> Untagged:
-    """Dovecot of a message that another client expunges meanwhile: `X-GUID  BODY[...] NIL`."""
-    frame = response.frame
-    if frame.literals or b" X-GUID  " not in frame.octets:
-        return response
-    octets = frame.octets.replace(b" X-GUID  ", b" X-GUID NIL ", 1)
-    return replace(response, frame=Frame(octets))
 
 
 def _is_one_value(raw: bytes) -> bool:
