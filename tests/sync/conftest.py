@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.imap import pool
 from gateway.imap.connection import Endpoint
 from gateway.store.base import Store
 from gateway.store.opening import open_store
@@ -105,3 +106,10 @@ def _look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is trusted for a while: each fresh() asks the server."""
     monkeypatch.setattr(account_module, "MAX_TRUST_SECONDS", 0.0)
     monkeypatch.setattr(checker, "PLAIN_FLAGS_SECONDS", -1.0)
+
+
+@pytest.fixture(autouse=True)
+def _come_back_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that was away is asked again at once: no test waits for its turn."""
+    monkeypatch.setattr(pool, "_BACKOFF_FIRST", 0.01)
+    monkeypatch.setattr(pool, "_BACKOFF_LAST", 0.05)
