@@ -30,6 +30,9 @@ from gateway.sync.accounts import Accounts, Settings
 # On stopping, requests have this long to finish.
 _SHUTDOWN_SECONDS = 20.0
 
+# Connections that may wait to be accepted: aiohttp's 128 are refused by a crowd of clients.
+_BACKLOG = 4096
+
 log = get_logger(__name__)
 
 
@@ -137,5 +140,5 @@ async def _listen(stack: AsyncExitStack, app: web.Application, address: Address)
     runner = create_runner(app, shutdown_seconds=_SHUTDOWN_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, address.host, address.port).start()
+    await web.TCPSite(runner, address.host, address.port, backlog=_BACKLOG).start()
     return Address(address.host, runner.addresses[0][1])

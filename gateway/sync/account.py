@@ -41,9 +41,13 @@ TRUST_FACTOR = 8.0
 MAX_TRUST_SECONDS = 1.0
 CHECK_DEADLINE = 60.0
 INDEX_DEADLINE = 60.0
-# Indexing lets the first answers out before it takes a connection and a core for itself.
+# Indexing lets the first answers out before it takes a connection and a core for itself; so do
+# the structures with those that waited for the index.
 INDEX_GRACE_SECONDS = 0.3
 SAVE_SECONDS = 5.0
+# A round may miss messages that go away or change meanwhile; what three rounds do not bring is
+# not to be had.
+_STRUCTURE_ROUNDS = 3
 WATCH_RETRY_SECONDS = 30.0
 
 log = get_logger(__name__)
@@ -80,6 +84,7 @@ class Account:
         self._trusted_until = float("-inf")
         self._changed = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._hurry_structures = asyncio.Event()
         self._looking = asyncio.Lock()
         self._windows: dict[str, tuple[float, int, Newest | None]] = {}
         self._background: dict[str, asyncio.Task[None]] = {}
@@ -144,7 +149,7 @@ class Account:
         async with _deadline(INDEX_DEADLINE):
             while not self.data.complete:
                 await asyncio.shield(self._start("index", self._index))
-                await self.fresh()
+                await self.recheck()
         return self.data
 
     async def _index(self) -> None:
@@ -159,13 +164,22 @@ class Account:
         self._start("watch", self._watch)
 
     async def attachments_known(self) -> None:
-        """Return once hasAttachment is known of every Email. Raises ImapError."""
+        """Return once hasAttachment is known of every Email whose structure can be had.
+
+        Raises ImapError.
+        """
+        self._hurry_structures.set()
         emails = self.data.emails
         async with _deadline(INDEX_DEADLINE):
-            while (emails.attachment[: emails.size][emails.visible()] == UNKNOWN).any():
+            for _ in range(_STRUCTURE_ROUNDS):
+                if not (emails.attachment[: emails.size][emails.visible()] == UNKNOWN).any():
+                    return
                 await asyncio.shield(self._start("structures", self._structures))
+                await self.recheck()
 
     async def _structures(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry_structures.wait(), INDEX_GRACE_SECONDS)
         await index_structures(self.data, self.pool)
         self._start("save", self._save_later)
 

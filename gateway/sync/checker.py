@@ -76,11 +76,11 @@ class Checker:
         status = mailbox.status
         if status is None or not columns.complete:
             return False
-        known = (columns.uidvalidity, columns.uidnext, columns.highestmodseq, len(columns.uids))
-        if known != (status.uidvalidity, status.uidnext, status.highestmodseq, status.messages):
+        known = (columns.uidvalidity, columns.uidnext, columns.exists)
+        if known != (status.uidvalidity, status.uidnext, status.messages):
             return True
         if status.highestmodseq is not None:
-            return False
+            return status.highestmodseq != columns.highestmodseq
         age = time.monotonic() - self._flags_compared.get(columns.number, float("-inf"))
         return age > PLAIN_FLAGS_SECONDS or status.unseen != _unseen(columns)
 

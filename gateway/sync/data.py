@@ -78,7 +78,7 @@ class AccountData:
     @property
     def complete(self) -> bool:
         """True when every message of the account is in the index."""
-        return all(columns.complete for _, columns in self.selectable())
+        return bool(self.mailboxes) and all(columns.complete for _, columns in self.selectable())
 
     def counts(self, mailbox: Mailbox) -> Counts:
         """Counts of a mailbox: from the index, or the server's until it is indexed."""

@@ -7,14 +7,21 @@ so that a client who asks for something meanwhile does not wait for the end.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
 import numpy as np
 
 from gateway.imap.commands.examine import Examine, Selected
 from gateway.imap.commands.search import uid_search
+from gateway.imap.connection import Connection
+from gateway.imap.errors import MailboxUnavailable
 from gateway.imap.pool import Pool
 from gateway.imap.wire.criteria import ALL
+from gateway.sync.arrays import Uids
 from gateway.sync.data import AccountData
 from gateway.sync.emails import UNKNOWN
+from gateway.sync.errors import MailboxChanged
 from gateway.sync.fetching import SLICE, add_structures, add_uids
 from gateway.sync.placements import MailboxColumns
 
@@ -23,11 +30,15 @@ _DEADLINE = 120.0
 
 
 async def index_account(data: AccountData, pool: Pool) -> None:
-    """Make every mailbox complete. Raises ImapError; what was read until then stays."""
+    """Make every mailbox complete, except those that go away meanwhile.
+
+    Raises ImapError; what was read until then stays.
+    """
     todo = [(m, c) for m, c in data.selectable() if not c.complete]
     for mailbox, columns in sorted(todo, key=lambda pair: pair[0].sort_order):
         if mailbox.wire is not None and data.numbers.get(mailbox.id) == columns.number:
-            await _index_mailbox(data, pool, mailbox.wire, columns.number)
+            with suppress(MailboxUnavailable, MailboxChanged):
+                await _index_mailbox(data, pool, mailbox.wire, columns.number)
     data.emails.trim()
 
 
@@ -38,15 +49,10 @@ async def index_structures(data: AccountData, pool: Pool) -> None:
         if mailbox.wire is None or not len(unknown):
             continue
         wanted = np.isin(columns.rows, unknown) & columns.shown()
-        uids = columns.uids[wanted][::-1]
-        turn = SLICE * _SLICES_A_TURN
-        for start in range(0, len(uids), turn):
-            async with pool.connection(mailbox.wire, deadline=_DEADLINE) as connection:
-                selected = connection.selected
-                if selected is None or selected.uidvalidity != columns.uidvalidity:
-                    break
-                part = uids[start : start + turn]
-                await add_structures(data, connection, columns.number, part)
+        with suppress(MailboxUnavailable, MailboxChanged):
+            async with aclosing(_turns(pool, mailbox.wire, columns, columns.uids[wanted])) as turns:
+                async for connection, uids in turns:
+                    await add_structures(data, connection, columns.number, uids)
 
 
 async def _index_mailbox(data: AccountData, pool: Pool, wire: bytes, number: int) -> None:
@@ -54,15 +60,28 @@ async def _index_mailbox(data: AccountData, pool: Pool, wire: bytes, number: int
         selected = await connection.run(Examine(wire))
         columns = begin(data, number, selected)
         uids = np.array(await uid_search(connection, ALL), np.uint32)
-    missing = np.sort(uids[columns.positions(uids) < 0])[::-1]
-    turn = SLICE * _SLICES_A_TURN
-    for start in range(0, len(missing), turn):
-        async with pool.connection(wire, deadline=_DEADLINE) as connection:
-            selected_now = connection.selected
-            if selected_now is None or selected_now.uidvalidity != columns.uidvalidity:
-                return  # the next LIST shows it, and the mailbox is begun anew
-            await add_uids(data, connection, number, missing[start : start + turn])
+    missing = uids[columns.positions(uids) < 0]
+    async with aclosing(_turns(pool, wire, columns, missing)) as turns:
+        async for connection, part in turns:
+            await add_uids(data, connection, number, part)
     columns.complete = True
+
+
+async def _turns(
+    pool: Pool, wire: bytes, columns: MailboxColumns, uids: Uids
+) -> AsyncGenerator[tuple[Connection, Uids], None]:
+    """The UIDs of a mailbox, newest first, some slices at a time, each with a connection.
+
+    Raises MailboxChanged when they mean nothing any more: the next LIST shows why.
+    """
+    descending = np.sort(uids)[::-1]
+    turn = SLICE * _SLICES_A_TURN
+    for start in range(0, len(descending), turn):
+        async with pool.connection(wire, deadline=_DEADLINE) as connection:
+            selected = connection.selected
+            if selected is None or selected.uidvalidity != columns.uidvalidity:
+                raise MailboxChanged("UIDVALIDITY is another one")
+            yield connection, descending[start : start + turn]
 
 
 def begin(data: AccountData, number: int, selected: Selected) -> MailboxColumns:
@@ -78,4 +97,5 @@ def begin(data: AccountData, number: int, selected: Selected) -> MailboxColumns:
         columns.uidvalidity = selected.uidvalidity
         columns.uidnext = selected.uidnext or 0
         columns.highestmodseq = selected.highestmodseq
+        columns.exists = selected.exists
     return columns

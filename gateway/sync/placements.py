@@ -19,7 +19,8 @@ def _uids() -> Uids:
 class MailboxColumns:
     """The placements of one mailbox, ascending by UID, and how far they are known.
 
-    uidvalidity (-1 before the first look), uidnext, highestmodseq: what the columns agree with.
+    uidvalidity (-1 before the first look), uidnext, highestmodseq, exists: the server's figures
+    that the columns agree with.
     complete: every message of the mailbox has a row here.
     """
 
@@ -27,6 +28,7 @@ class MailboxColumns:
     uidvalidity: int = -1
     uidnext: int = 0
     highestmodseq: int | None = None
+    exists: int = 0
     complete: bool = False
     uids: Uids = field(default_factory=_uids)
     rows: Rows = field(default_factory=lambda: np.zeros(0, np.int32))

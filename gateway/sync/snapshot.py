@@ -77,6 +77,7 @@ def _capture_mailbox(mailbox_id: str, columns: MailboxColumns) -> dict[str, Any]
         "uidvalidity": columns.uidvalidity,
         "uidnext": columns.uidnext,
         "highestmodseq": columns.highestmodseq,
+        "exists": columns.exists,
         "uids": _Differences(columns.uids.copy()),
         "rows": _Differences(columns.rows.copy()),
         "modseqs": _Differences(columns.modseqs.copy()),
@@ -140,6 +141,7 @@ def _load_mailbox(data: AccountData, entry: dict[str, Any]) -> None:
     columns.uidvalidity = entry["uidvalidity"]
     columns.uidnext = entry["uidnext"]
     columns.highestmodseq = entry["highestmodseq"]
+    columns.exists = entry["exists"]
     columns.complete = True
     uids = _sums(entry["uids"]).astype(np.uint32)
     rows = _sums(entry["rows"], len(uids)).astype(np.int32)

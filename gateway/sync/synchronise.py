@@ -46,6 +46,7 @@ async def synchronise(data: AccountData, connection: Connection, wire: bytes, nu
         await _reconcile(data, connection, columns)
     columns.uidnext = selected.uidnext or 0
     columns.highestmodseq = selected.highestmodseq
+    columns.exists = selected.exists
 
 
 async def _flags_and_expunges(
