@@ -7,20 +7,41 @@ wherever the octets are plain.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from gateway.mime import brackets, headers
 from gateway.mime.basesubject import base_subject
 from gateway.mime.limits import MAX_VALUE_OCTETS
 
+_FOLD = b" \t"
 _FIELD_END = re.compile(rb"\n(?![ \t])|\Z")
 _FIRST_ID = re.compile(rb"\s*+<([^<>()\s]++)>")
-# A subject of ASCII words in lower case, of which only leaders "re: ", "fwd: " and "[list] " are
-# to be taken; what is left is not empty.
-_PLAIN_SUBJECT = re.compile(
-    rb"[ \t]*+(?>(?:\[[!-Z\\^-~]*+\] *+|(?:re|fwd?): )*)(?!(?:re|fwd?)[: \[])"
-    rb"([!-Z\\-~]++(?>(?: [!-Z\\-~]++)*))[ \t]*+"
-)
+_PRINTABLE = bytes(range(0x20, 0x7F))
+_LEADERS = (b"re: ", b"fw: ", b"fwd: ")
+# What may still be a leader, in one of the ways that RFC 5256 lets it be written.
+_UNCLEAR = tuple(word + end for word in (b"re", b"fw", b"fwd") for end in (b":", b" ", b"["))
+
+
+def thread_seeds(blocks: Iterable[bytes]) -> list[bytes]:
+    """What identifies the thread of each message: its root and base subject (see thread_root).
+
+    b"" for a message that names no message. Messages of one thread have equal seeds.
+    """
+    seeds = []
+    first_id, remembered = _FIRST_ID.match, _remembered
+    for block in blocks:
+        # Nearly all are so: fields spelled as usual, a subject of one line that is not long.
+        references, subject = block.rfind(b"\nReferences:"), block.rfind(b"\nSubject:")
+        if references >= 0 <= subject:
+            match, start = first_id(block, references + 12), subject + 9
+            end = block.find(b"\n", start)
+            if match and start < end < start + _MAX_REMEMBERED and block[end + 1] not in _FOLD:
+                seeds.append(b"%b\0%b" % (match[1], remembered(block[start:end])))
+                continue
+        root, base = thread_root(block)
+        seeds.append(b"%b\0%b" % (root, base) if root else b"")
+    return seeds
 
 
 def thread_root(block: bytes) -> tuple[bytes, bytes]:
@@ -29,12 +50,14 @@ def thread_root(block: bytes) -> tuple[bytes, bytes]:
     The root is the first msg-id of References, else of In-Reply-To, else of Message-ID, else b"".
     The base subject is UTF-8 in folded case, as RFC 5256 compares without regard to case.
     `block` is a header with at least these fields and Subject; the last instance of a field
-    counts (RFC 8621 §4.1.3).
+    counts (RFC 8621 §4.1.3), of those that are spelled as usual if there are any.
     """
     lowered = b"\n" + block.lower()
-    value = _value(block, lowered.rfind(b"\nsubject:"), 8)
+    references = block.rfind(b"\nReferences:") + 1 or lowered.rfind(b"\nreferences:")
+    subject = block.rfind(b"\nSubject:") + 1 or lowered.rfind(b"\nsubject:")
+    value = _value(block, subject, 8)
     base = _remembered(value) if len(value) <= _MAX_REMEMBERED else _base_subject(value)
-    return _root(block, lowered), base
+    return _root(block, lowered, references), base
 
 
 def field_values(block: bytes, names: tuple[bytes, ...]) -> tuple[bytes, ...]:
@@ -53,16 +76,16 @@ def _value(block: bytes, position: int, skip: int) -> bytes:
         return b""
     start = position + skip
     end = block.find(b"\n", start)
-    if block[end + 1 : end + 2] in (b" ", b"\t"):
+    if 0 <= end < len(block) - 1 and block[end + 1] in _FOLD:
         match = _FIELD_END.search(block, start)
         end = match.start() if match else -1
     value = block[start : end if end >= 0 else len(block)].removesuffix(b"\r")
     return value[:MAX_VALUE_OCTETS] if len(value) > MAX_VALUE_OCTETS else value
 
 
-def _root(block: bytes, lowered: bytes) -> bytes:
+def _root(block: bytes, lowered: bytes, references: int) -> bytes:
     for name in (b"\nreferences:", b"\nin-reply-to:", b"\nmessage-id:"):
-        position = lowered.rfind(name)
+        position = references if name == b"\nreferences:" else lowered.rfind(name)
         if position < 0:
             continue
         match = _FIRST_ID.match(block, position + len(name) - 1)
@@ -80,11 +103,25 @@ def _root(block: bytes, lowered: bytes) -> bytes:
 
 def _base_subject(value: bytes) -> bytes:
     """The base subject of a raw Subject."""
-    lowered = value.lower()
-    plain = _PLAIN_SUBJECT.fullmatch(lowered)
-    if plain and b"=?" not in lowered and not plain[1].endswith(b"(fwd)"):
-        return plain[1]
-    return base_subject(headers.text(value)).casefold().encode()
+    plain = _plain_base_subject(value.strip(b" \t\r\n").lower())
+    return base_subject(headers.text(value)).casefold().encode() if plain is None else plain
+
+
+def _plain_base_subject(subject: bytes) -> bytes | None:
+    """The same of one line of ASCII in lower case with leaders "re: " and "[list] "; else None."""
+    if subject.translate(None, _PRINTABLE) or b"=?" in subject or b"  " in subject:
+        return None
+    while True:
+        if subject.startswith(_LEADERS):
+            subject = subject[subject.index(b" ") + 1 :]
+        elif subject.startswith(b"["):
+            end = subject.find(b"] ")
+            if end < 0 or b"[" in subject[1:end] or b"]" in subject[:end]:
+                return None
+            subject = subject[end + 2 :]
+        else:
+            break
+    return None if subject.startswith(_UNCLEAR) or subject.endswith(b"(fwd)") else subject
 
 
 _MAX_REMEMBERED = 512

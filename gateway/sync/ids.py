@@ -75,9 +75,9 @@ def email_digest_of(id_: str) -> bytes | None:
     return urlsafe_b64decode(id_[1:])
 
 
-def thread_digest(root: bytes, base_subject: bytes) -> bytes:
+def thread_digest(seed: bytes) -> bytes:
     """64 bits over the root Message-ID and the base subject (RFC 8621 §3)."""
-    return blake2b(root + b"\0" + base_subject, digest_size=THREAD_DIGEST_OCTETS).digest()
+    return blake2b(seed, digest_size=THREAD_DIGEST_OCTETS).digest()
 
 
 def thread_id(key: int) -> str:

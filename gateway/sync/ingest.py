@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.imap.wire.fetchshape import Columns
-from gateway.mime.threading import thread_root
+from gateway.mime.threading import thread_seeds
 from gateway.sync import dates, identity, ids
 from gateway.sync.arrays import Rows
 from gateway.sync.identity import Tier
@@ -103,18 +103,17 @@ def _complete(
     """Thread and header of the rows just made, which are the last ones."""
     emails = index.emails
     start = emails.size - len(made)
-    made_blocks = [blocks[i] for i in made]
-    keys = b"".join(_thread_key(blocks[i], digests[i]) for i in made)
+    if len(made) < len(blocks):
+        blocks, digests = [blocks[i] for i in made], [digests[i] for i in made]
+    # A message that names no message at all is a Thread of its own.
+    keys = b"".join(
+        ids.thread_digest(seed) if seed else digest[: ids.THREAD_DIGEST_OCTETS]
+        for seed, digest in zip(thread_seeds(blocks), digests, strict=True)
+    )
     emails.thread[start : emails.size] = emails.threads(
         np.frombuffer(keys, ">u8").astype(np.uint64)
     )
-    headers.put(range(start, emails.size), made_blocks)
-
-
-def _thread_key(header: bytes, digest: bytes) -> bytes:
-    root, base_subject = thread_root(header)
-    # A message that names no message at all is a Thread of its own.
-    return ids.thread_digest(root, base_subject) if root else digest[: ids.THREAD_DIGEST_OCTETS]
+    headers.extend(start, blocks)
 
 
 def numbers(values: Sequence[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

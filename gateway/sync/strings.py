@@ -52,18 +52,31 @@ class StringColumn:
         chunk = self._chunk(row // CHUNK_ROWS)
         return chunk[row % CHUNK_ROWS] if chunk is not None else None
 
+    def extend(self, start: int, values: Sequence[bytes]) -> None:
+        """Set the values of the rows from `start` on."""
+        done = 0
+        while done < len(values):
+            number, at = divmod(start + done, CHUNK_ROWS)
+            some = values[done : done + CHUNK_ROWS - at]
+            self._changing(number)[at : at + len(some)] = some
+            done += len(some)
+
     def put(self, rows: Iterable[int], values: Iterable[bytes]) -> None:
         """Set the values of rows."""
         current, chunk = -1, None
         for row, value in zip(rows, values, strict=True):
             number, at = divmod(row, CHUNK_ROWS)
             if number != current or chunk is None:
-                current, chunk = number, self._chunk(number) or [None] * CHUNK_ROWS
-                # Reading may have closed it at once, when too many others can not be closed.
-                self._open[number] = chunk
-                self._packed.pop(number, None)
-                self.unsaved.add(number)
+                current, chunk = number, self._changing(number)
             chunk[at] = value
+
+    def _changing(self, number: int) -> Chunk:
+        chunk = self._chunk(number) or [None] * CHUNK_ROWS
+        # Reading may have closed it at once, when too many others can not be closed.
+        self._open[number] = chunk
+        self._packed.pop(number, None)
+        self.unsaved.add(number)
+        return chunk
 
     def _chunk(self, number: int) -> Chunk | None:
         chunk = self._open.get(number)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.mime import headers
 from gateway.mime.basesubject import base_subject
-from gateway.mime.threading import field_values, thread_root
+from gateway.mime.threading import field_values, thread_root, thread_seeds
 
 HEADER = (
     b"From: a@x\r\nSubject: Re: Hello World\r\nMessage-ID: <own@x>\r\n"
@@ -97,3 +97,30 @@ def test_raw_values_of_fields_by_name() -> None:
     header = b"Date: 1\r\nSubject: a\r\n b\r\nDATE: 2\r\nX-Subject: no\r\nTo:\r\n\r\n"
     names = (b"subject", b"date", b"to", b"from")
     assert field_values(header, names) == (b" a\r\n b", b" 2", b"", b"")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [
+                    "References",
+                    "references",
+                    "Subject",
+                    "SUBJECT",
+                    "Message-ID",
+                    "In-Reply-To",
+                    "To",
+                ]
+            ),
+            st.sampled_from(
+                [b" <a@b>", b"<c@d> <e@f>", b" Re: x", b" [l] x", b"", b"\r\n <g@h>", b" x\r\n\ty"]
+            ),
+        ),
+        max_size=6,
+    )
+)
+def test_seeds_are_the_root_and_the_base_subject(fields: list[tuple[str, bytes]]) -> None:
+    block = b"".join(b"%b:%b\r\n" % (name.encode(), value) for name, value in fields) + b"\r\n"
+    root, base = thread_root(block)
+    assert thread_seeds([block]) == [b"%b\0%b" % (root, base) if root else b""]
