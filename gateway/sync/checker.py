@@ -57,11 +57,10 @@ class Checker:
         return settled
 
     async def _list(self, connection: Connection) -> None:
-        if connection.selected is not None:
-            # Dovecot's STATUS of the selected mailbox is of what was selected, as it was then told:
-            # a NOOP helps, but not when another mailbox has that name now.
-            await connection.run(leave(connection))
-        listed = await list_mailboxes(connection)
+        # Dovecot's STATUS of the selected mailbox is of what was selected, as it was then told:
+        # a NOOP helps, but not when another mailbox has that name now.
+        before = (leave(connection),) if connection.selected is not None else ()
+        listed = await list_mailboxes(connection, before)
         if self._prefixes is None:
             personal = (await namespaces(connection)).personal
             self._prefixes = [n.prefix for n in personal if n.prefix]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 EMAIL_DIGEST_OCTETS = 12
@@ -75,6 +76,7 @@ def email_digest_of(id_: str) -> bytes | None:
     return urlsafe_b64decode(id_[1:])
 
 
+@lru_cache(maxsize=4096)
 def thread_digest(seed: bytes) -> bytes:
     """64 bits over the root Message-ID and the base subject (RFC 8621 §3)."""
     return blake2b(seed, digest_size=THREAD_DIGEST_OCTETS).digest()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from gateway.imap.command import Command, Commander
 from gateway.imap.commands.status import (
@@ -115,14 +116,15 @@ def parse_list(response: Untagged) -> Listed | None:
     )
 
 
-async def list_mailboxes(conn: Commander) -> list[Listed]:
+async def list_mailboxes(conn: Commander, before: Sequence[Command[None]] = ()) -> list[Listed]:
     """All mailboxes with their attributes, subscription and STATUS, in one round trip if possible.
 
-    Raises CommandRefused when the server refuses even a plain LIST.
+    Commands in `before` are sent first, in the same go. Raises CommandRefused when the server
+    refuses even a plain LIST.
     """
     extended = "LIST-EXTENDED" in conn.capabilities or "IMAP4REV2" in conn.capabilities
     if not extended or NO_LIST_RETURN in conn.quirks:
-        return await _list_plainly(conn)
+        return await _list_plainly(conn, before)
     returns = ["SUBSCRIBED", "CHILDREN"]
     if "SPECIAL-USE" in conn.capabilities or "IMAP4REV2" in conn.capabilities:
         returns.append("SPECIAL-USE")
@@ -130,7 +132,7 @@ async def list_mailboxes(conn: Commander) -> list[Listed]:
     while True:
         items = items_for(conn) if with_status else ()
         try:
-            listed = await conn.run(List(returns, items))
+            listed = await _run(conn, before, List(returns, items))
         except CommandRefused as refused:
             if refused.status == "BAD" and "X-GUID" in items:
                 conn.quirks.add(NO_X_GUID)
@@ -139,12 +141,19 @@ async def list_mailboxes(conn: Commander) -> list[Listed]:
         break
     if not listed:  # strato.de, ProtonMail Bridge
         conn.quirks.add(NO_LIST_RETURN)
-        return await _list_plainly(conn)
+        return await _list_plainly(conn, ())
     return listed if with_status else await _with_status(conn, listed)
 
 
-async def _list_plainly(conn: Commander) -> list[Listed]:
-    listed, subscribed = await conn.run_all(List(), List(lsub=True))
+async def _run(conn: Commander, before: Sequence[Command[None]], command: List) -> list[Listed]:
+    *_, listed = await conn.run_all(*before, command)
+    if isinstance(listed, CommandRefused):
+        raise listed
+    return cast("list[Listed]", listed)
+
+
+async def _list_plainly(conn: Commander, before: Sequence[Command[None]]) -> list[Listed]:
+    *_, listed, subscribed = await conn.run_all(*before, List(), List(lsub=True))
     if isinstance(listed, CommandRefused):
         raise listed
     if not isinstance(subscribed, CommandRefused):  # Exchange has no LSUB in some modes
