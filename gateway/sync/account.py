@@ -30,6 +30,7 @@ from gateway.sync.data import AccountData
 from gateway.sync.emails import UNKNOWN
 from gateway.sync.fetching import add_uids
 from gateway.sync.indexer import begin, index_account, index_structures
+from gateway.sync.memory import give_back
 from gateway.sync.placements import MailboxColumns
 from gateway.sync.reader import Reader
 from gateway.sync.shelf import Shelf
@@ -253,6 +254,7 @@ class Account:
     async def _save_later(self) -> None:
         await asyncio.sleep(SAVE_SECONDS)
         await self.save()
+        await give_back()
 
     async def save(self) -> None:
         """Write what changed to the store; only a complete index is worth it."""

@@ -24,6 +24,7 @@ from gateway.sync import ids
 from gateway.sync.account import Account
 from gateway.sync.data import AccountData
 from gateway.sync.identity import Tier
+from gateway.sync.memory import give_back
 from gateway.sync.shelf import Shelf
 
 IDLE_SECONDS = 600.0
@@ -160,6 +161,7 @@ class Accounts:
                 if idle > IDLE_SECONDS or short:
                     total -= account.nbytes
                     await self._let_go(account)
+                    await give_back()
 
     async def _let_go(self, account: Account) -> None:
         # Gone from view at once; a login that comes now waits until what is known is saved.
