@@ -63,7 +63,7 @@ class Newest:
 
 
 class Account:
-    """One user's account; `credentials` are those of the latest login."""
+    """One user's account: its data, its connections, and the work that keeps the two together."""
 
     def __init__(
         self,
