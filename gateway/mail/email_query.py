@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from gateway.jmap.spec import BOOLEAN, Argument, Query, QueryRequest, Results
+from gateway.jmap.spec import BOOLEAN, Argument, Comparator, Query, QueryRequest, Results
 from gateway.mail import email_filter
 from gateway.mail.backend import backend
 from gateway.mail.email_sort import SORTS, by_header, is_newest_first, ordered, rank_of
 from gateway.sync.account import Account
-from gateway.sync.arrays import Rows
+from gateway.sync.arrays import Mask, Rows
 from gateway.sync.data import AccountData
 
 # How many more messages than asked for a first look takes, so that collapsing threads seldom
@@ -22,19 +23,33 @@ _WINDOW_MOST = 2000
 _COLLAPSED_AT_FIRST = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EmailResults:
-    """Rows that match, in order, as of one version of the index."""
+    """The rows where `mask` is true, as of one version of the index.
+
+    They are put in order only when somebody wants to see them: counting does not need it.
+    """
 
     data: AccountData
     query_state: str
-    rows: Rows
+    mask: Mask
+    sort: tuple[Comparator, ...]
     collapse: bool
     can_calculate_changes: bool = False
 
+    @cached_property
+    def rows(self) -> Rows:
+        """The rows in order, threads not collapsed."""
+        return ordered(self.data, self.mask, self.sort)
+
     async def total(self) -> int:
         """How many match."""
-        return len(self._all())
+        if not self.collapse:
+            return int(np.count_nonzero(self.mask))
+        emails = self.data.emails
+        threads = np.zeros(len(emails.thread_keys), np.bool_)
+        threads[emails.thread[: emails.size][self.mask]] = True
+        return int(np.count_nonzero(threads))
 
     async def slice(self, start: int, stop: int | None) -> list[str]:
         """Ids from start up to stop."""
@@ -118,9 +133,10 @@ def collapsed(data: AccountData, rows: Rows) -> Rows:
 
 
 def evaluate(data: AccountData, request: QueryRequest) -> EmailResults:
-    """Filter, sort and collapse on a complete index whose sort columns are made."""
-    rows = ordered(data, email_filter.evaluate(data, request.filter), request.sort)
-    return EmailResults(data, data.email_state(), rows, request.arguments["collapseThreads"])
+    """Filter a complete index whose sort columns are made."""
+    mask = email_filter.evaluate(data, request.filter)
+    collapse = request.arguments["collapseThreads"]
+    return EmailResults(data, data.email_state(), mask, request.sort, collapse)
 
 
 @backend

@@ -35,7 +35,7 @@ def _figures(profile: str, runs: list[dict[str, float]]) -> list[Figure]:
         return [run[name] / run["messages"] for run in runs]
 
     return [
-        Figure(f"memory, {profile}: tables", "B/msg", each("tables"), Mark("<=", 80)),
+        Figure(f"memory, {profile}: tables", "B/msg", each("tables"), Mark("<=", 150)),
         Figure("- strings of the list view", "B/msg", each("strings")),
         Figure("- all that the account counts", "B/msg", each("account")),
         Figure("- growth of the process", "B/msg", each("resident")),
