@@ -38,11 +38,14 @@ def unpack(packed: bytes) -> Chunk | None:
 class StringColumn:
     """One octet string or None for each row.
 
-    A chunk is open (a list), packed, both (open copies are dropped when others are used more),
-    or absent: then the store may have it. Only a chunk that is also packed may be dropped.
+    A chunk is open (a list), or closed: joined to one octet string once it has all its values, so
+    that no crowd of small objects stays behind, and packed later. Of a closed chunk there may be
+    an open copy too, which is dropped when others are used more. A chunk that is neither is
+    absent: then the store may have it.
     """
 
     def __init__(self) -> None:
+        self._joined: dict[int, bytes] = {}
         self._packed: dict[int, bytes] = {}
         self._open: OrderedDict[int, Chunk] = OrderedDict()
         self.unsaved: set[int] = set()
@@ -59,6 +62,7 @@ class StringColumn:
             number, at = divmod(start + done, CHUNK_ROWS)
             some = values[done : done + CHUNK_ROWS - at]
             self._changing(number)[at : at + len(some)] = some
+            self._join(number)
             done += len(some)
 
     def put(self, rows: Iterable[int], values: Iterable[bytes]) -> None:
@@ -67,13 +71,26 @@ class StringColumn:
         for row, value in zip(rows, values, strict=True):
             number, at = divmod(row, CHUNK_ROWS)
             if number != current or chunk is None:
+                self._join(current)
                 current, chunk = number, self._changing(number)
             chunk[at] = value
+        self._join(current)
+
+    def _join(self, number: int) -> None:
+        """Close a chunk that has all its values."""
+        chunk = self._open.get(number)
+        if chunk is not None and None not in chunk:
+            self._joined[number] = msgpack.packb(chunk)
+            del self._open[number]
+
+    def _is_closed(self, number: int) -> bool:
+        return number in self._joined or number in self._packed
 
     def _changing(self, number: int) -> Chunk:
         chunk = self._chunk(number) or [None] * CHUNK_ROWS
         # Reading may have closed it at once, when too many others can not be closed.
         self._open[number] = chunk
+        self._joined.pop(number, None)
         self._packed.pop(number, None)
         self.unsaved.add(number)
         return chunk
@@ -83,8 +100,11 @@ class StringColumn:
         if chunk is not None:
             self._open.move_to_end(number)
             return chunk
-        packed = self._packed.get(number)
-        chunk = unpack(packed) if packed is not None else None
+        joined, packed = self._joined.get(number), self._packed.get(number)
+        if joined is not None:
+            chunk = msgpack.unpackb(joined)
+        elif packed is not None:
+            chunk = unpack(packed)
         if chunk is not None:
             self._open[number] = chunk
             self._close_unused()
@@ -94,23 +114,24 @@ class StringColumn:
         for number in list(self._open):
             if len(self._open) <= _UNPACKED_CHUNKS:
                 return
-            if number in self._packed:
+            if self._is_closed(number):
                 del self._open[number]
 
     @property
     def unpacked(self) -> list[int]:
         """Numbers of the chunks that are not packed yet."""
-        return [number for number in self._open if number not in self._packed]
+        return [*self._joined, *(n for n in self._open if not self._is_closed(n))]
 
     def raw(self, number: int) -> bytes:
-        """What pack() takes for an open chunk."""
-        octets: bytes = msgpack.packb(self._open[number])
+        """What pack() takes for a chunk that is not packed."""
+        octets: bytes = self._joined.get(number) or msgpack.packb(self._open[number])
         return octets
 
     def set_packed(self, number: int, raw: bytes, packed: bytes) -> None:
         """Keep the packed form of `raw`, unless the chunk has changed since."""
-        if number in self._open and self.raw(number) == raw:
+        if (number in self._open or number in self._joined) and self.raw(number) == raw:
             self._packed[number] = packed
+            self._joined.pop(number, None)
             self._close_unused()
 
     def packed(self, number: int) -> bytes | None:
@@ -120,11 +141,11 @@ class StringColumn:
     def missing(self, rows: Sequence[int]) -> set[int]:
         """Numbers of the chunks of these rows that are not in memory."""
         wanted = {row // CHUNK_ROWS for row in rows}
-        return {n for n in wanted if n not in self._open and n not in self._packed}
+        return {n for n in wanted if n not in self._open and not self._is_closed(n)}
 
     def load(self, number: int, packed: bytes) -> None:
         """Take in a chunk from the store if it is absent; what does not unpack is not there."""
-        absent = number not in self._open and number not in self._packed
+        absent = number not in self._open and not self._is_closed(number)
         if absent and unpack(packed) is not None:
             self._packed[number] = packed
 
@@ -137,4 +158,5 @@ class StringColumn:
             for value in chunk
             if value is not None
         )
-        return loose + sum(map(len, self._packed.values()))
+        closed = sum(map(len, self._joined.values())) + sum(map(len, self._packed.values()))
+        return loose + closed
