@@ -7,6 +7,7 @@ import base64
 import gc
 from collections.abc import Iterator
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -258,12 +259,16 @@ async def test_unavailable_server_and_good_logins_use_up_nothing(
 
 
 def reachable(root: object) -> Iterator[Any]:
-    """Everything that can be reached from the object, modules and types aside."""
-    seen: set[int] = set()
+    """Everything that can be reached from the object, modules and types aside.
+
+    Nor the loop and the test itself, which a library's timer may lead to.
+    """
+    test = asyncio.current_task()
+    seen = {id(test), id(test and test.get_coro()), id(asyncio.get_running_loop())}
     stack = [root]
     while stack:
         item = stack.pop()
-        if id(item) in seen or isinstance(item, type | type(gc)):
+        if id(item) in seen or isinstance(item, type | type(gc) | FrameType):
             continue
         seen.add(id(item))
         yield item
