@@ -111,9 +111,11 @@ class ImapConfig:
         integer(1, 3), "The most connections one active user takes.", 2
     )
     connect_timeout: float = key(
-        seconds(300), "Seconds for connecting, TLS and login together.", 10.0
+        seconds(300), "Seconds for connecting, TLS and the greeting together.", 10.0
     )
-    command_timeout: float = key(seconds(3600), "Seconds for one command.", 30.0)
+    command_timeout: float = key(
+        seconds(3600), "Seconds of silence after which a running command is given up.", 30.0
+    )
     idle_seconds: float = key(
         seconds(1740), "Seconds after which an unused connection is closed.", 60.0
     )

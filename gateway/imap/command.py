@@ -12,7 +12,6 @@ from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged, Untagged
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
 class Command(Generic[T]):

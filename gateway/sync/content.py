@@ -36,8 +36,8 @@ from gateway.sync.strings import StringColumn
 
 _PARSED = 1024
 PIECE = 1 << 20
-# Enough of a message's first text to fill a preview of 256 characters, mark-up included.
-_PREVIEW_OCTETS = 8192
+# As much of a message's first text, in octets, fills a preview of 256 characters, mark-up included.
+_PREVIEWED = 8192
 
 
 class Want(Enum):
@@ -172,7 +172,9 @@ class Content:
         if Want.HEADER in lacking:
             _put(self._data.headers, ((row, f.sections.get(HEADER.name)) for row, f in known))
         if Want.PREVIEW in lacking:
-            _put(self._data.previews, ((row, f.preview) for row, f in known if f.preview))
+            # NIL, or nothing, is an answer too: there is nothing to preview (RFC 8970 §3.1).
+            said = ((row, f.preview or b"") for row, f in known if "PREVIEW" in f.present)
+            _put(self._data.previews, said)
         raw = {f.uid: f.bodystructure for _, f in known if f.bodystructure is not None}
         if raw:
             put_structures(self._data, number, raw)
@@ -180,12 +182,18 @@ class Content:
     async def _make_previews(self, rows: list[int]) -> None:
         """Previews of our own, where the server has none: from the first text part."""
         first = {row: part for row in rows if (part := _first_text(self.structure(row)))}
-        wanted = [Section(row, part.part_id or "1", _PREVIEW_OCTETS) for row, part in first.items()]
-        octets = await self.sections(wanted)
-        made = dict.fromkeys(rows, b"")
+        wanted = [
+            Section(row, part.part_id or "1", body.octets_needed(part, _PREVIEWED) or part.size)
+            for row, part in first.items()
+        ]
+        found = await self.sections(wanted)
+        made = {row: b"" for row in rows if row not in first}
         for section in wanted:
+            octets = found.get((section.row, section.section))
+            if octets is None:
+                continue  # not to be had now, which says nothing of the next time
             part = first[section.row]
-            value = body.body_value(octets.get((section.row, section.section)) or b"", part, 0)
+            value = body.body_value(octets, part, _PREVIEWED)
             text = preview.preview(value["value"], part.type == "text/html")
             made[section.row] = text.encode()
         self._data.previews.put(made.keys(), made.values())

@@ -386,3 +386,22 @@ async def test_preview_is_the_first_text_of_a_message(connect: Connect, server: 
         assert len(previews["long"]) > 100
         assert previews["empty"] == previews["picture"] == ""
         assert previews["nested"].startswith("A")
+
+
+async def test_a_message_without_a_preview_is_asked_for_once(
+    connect: Connect, server: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 8970 §3.1: that there is nothing to preview is an answer, and it is kept."""
+    user = server.add_user()
+    server.append(user, "INBOX", mail("empty", body=""))
+    server.append(user, "INBOX", one_part("image/png", b"\x89PNG"))
+    client = await connect(server, user)
+    first = await client.emails(properties=["preview"])
+    assert [email["preview"] for email in first] == ["", ""]
+    reader = client.account.content._reader
+
+    async def run(*_: Any, **__: Any) -> list[Any]:
+        raise AssertionError("the server is asked again")
+
+    monkeypatch.setattr(reader, "run", run)
+    assert await client.emails(properties=["preview"]) == first

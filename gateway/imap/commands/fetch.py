@@ -19,8 +19,6 @@ from gateway.imap.wire.responses import Tagged, Untagged, number
 from gateway.imap.wire.sequences import Range, parse_ranges
 from gateway.imap.wire.tokens import Value
 
-_THREADS = frozenset({"THREADID", "X-GM-THRID"})
-
 
 @dataclass(slots=True)
 class FetchRow:
@@ -37,7 +35,6 @@ class FetchRow:
     internaldate: bytes | None = None
     size: int | None = None
     identity: bytes | None = None
-    thread: bytes | None = None
     bodystructure: bytes | None = None
     preview: bytes | None = None
     sections: dict[str, bytes | None] = field(default_factory=dict)
@@ -191,8 +188,6 @@ def _fill(row: FetchRow, found: dict[str, Value]) -> None:
             row.size = number(value)
         elif name in items.IDENTITIES:
             row.identity = _single(value)
-        elif name in _THREADS:
-            row.thread = _single(value)
         elif name == "BODYSTRUCTURE":
             row.bodystructure = value if isinstance(value, bytes) else None
         elif name == "PREVIEW":

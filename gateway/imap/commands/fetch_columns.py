@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import ClassVar
 
 from gateway.imap.command import Command, Commander
@@ -92,17 +92,6 @@ async def stream_columns(
     commands = (FetchColumns(packed, asked, shape) for packed in uid_sets)
     async for columns in conn.stream(commands):
         yield columns
-
-
-async def fetch_columns(
-    conn: Commander,
-    uid_sets: Iterable[SequenceSet],
-    asked: Sequence[Item],
-    on_columns: Callable[[Columns], None],
-) -> None:
-    """As stream_columns, calling `on_columns` with the columns of each slice."""
-    async for columns in stream_columns(conn, uid_sets, asked):
-        on_columns(columns)
 
 
 def header_fields(names: Sequence[str]) -> Item:

@@ -102,11 +102,6 @@ def astring(value: str | bytes) -> Encoded:
     return string(octets)
 
 
-def nstring(value: str | bytes | None) -> Encoded:
-    """A string, or NIL for None."""
-    return Encoded((b"NIL",)) if value is None else string(value)
-
-
 def mailbox(wire: bytes) -> Encoded:
     """A mailbox by its wire name, as a server listed it or `mailbox_name` made it."""
     return astring(wire)

@@ -31,7 +31,6 @@ _PATTERNS = {
     "EMAILID": rb'EMAILID \((?!(?i:NIL)\))([^ ()"{\r\n]++)\)',
     "X-GUID": rb"X-GUID " + _ATOM,
     "X-GM-MSGID": rb"X-GM-MSGID " + _ATOM,
-    "DIGEST.SHA1": rb"DIGEST\.SHA1 " + _ATOM,
     "BODYSTRUCTURE": rb"BODYSTRUCTURE (\([^\r\n]*\))",
 }
 _SECTION = rb'(?:%s|BODY\[[^]"\r\n]*+\])(?>(?:<\d{1,10}+>)?) \{(\d{1,10}+)\}\r\n'

@@ -32,13 +32,10 @@ SIZE = _plain("RFC822.SIZE")
 BODYSTRUCTURE = _plain("BODYSTRUCTURE")
 PREVIEW = _plain("PREVIEW")  # RFC 8970
 EMAILID = _plain("EMAILID")  # RFC 8474
-THREADID = _plain("THREADID")
 X_GUID = _plain("X-GUID")  # Dovecot
 X_GM_MSGID = _plain("X-GM-MSGID")  # Gmail
-X_GM_THRID = _plain("X-GM-THRID")
-DIGEST_SHA1 = _plain("DIGEST.SHA1")  # Cyrus
 
-IDENTITIES = frozenset({"EMAILID", "X-GUID", "X-GM-MSGID", "DIGEST.SHA1"})
+IDENTITIES = frozenset({"EMAILID", "X-GUID", "X-GM-MSGID"})
 """Items that say which message this is; at most one of them is asked for."""
 
 
