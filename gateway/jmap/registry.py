@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.jmap.arguments import check
 from gateway.jmap.errors import MethodError, invalid_arguments
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.get import get
 from gateway.jmap.methods.query import query
-from gateway.jmap.spec import CORE, DataType
+from gateway.jmap.spec import ACCOUNT_ID, CORE, DataType, Special
 
 # RFC 8620 §1.8 wants each capability named in `using`. Mail clients in use send mail through the
 # mail capability alone, so that one opens the family they work with.
@@ -112,11 +113,13 @@ class Registry:
 
 
 def _derived(data_type: DataType) -> Iterable[Method]:
-    """The standard methods (RFC 8620 §5) that `data_type` declares."""
+    """The methods that `data_type` declares: the standard ones of RFC 8620 §5, then its own."""
     if data_type.get is not None:
         yield _standard(data_type, "get", get)
     if data_type.query is not None:
         yield _standard(data_type, "query", query)
+    for special in data_type.special:
+        yield _special(data_type, special)
 
 
 Standard = Callable[[DataType, Any, dict[str, Any], Limits], Awaitable[dict[str, Any]]]
@@ -128,3 +131,13 @@ def _standard(data_type: DataType, verb: str, method: Standard) -> Method:
         return await method(data_type, reference.account, arguments, call.limits)
 
     return Method(f"{data_type.name}/{verb}", data_type.capability, run)
+
+
+def _special(data_type: DataType, special: Special) -> Method:
+    async def run(call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+        reference = call.account(arguments, data_type.capability)
+        checked = check(arguments, (ACCOUNT_ID, *special.arguments))
+        answer = await special.run(reference.account, checked, call.limits)
+        return {"accountId": checked["accountId"], **answer}
+
+    return Method(f"{data_type.name}/{special.verb}", data_type.capability, run)

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from gateway.jmap.limits import Limits
+
 CORE: Final = "urn:ietf:params:jmap:core"
 
 # --- RFC 8620 §1.1-1.4: the kinds of JSON values -----------------------------------------------
@@ -144,13 +146,14 @@ class Sort:
 
 # The arguments of the methods themselves. An id that is no Id is not refused: there is no such
 # object, and /get and /query have an answer for that.
+ACCOUNT_ID: Final = Argument("accountId", STRING)
 GET_ARGUMENTS: Final = (
-    Argument("accountId", STRING),
+    ACCOUNT_ID,
     Argument("ids", nullable(STRING_LIST)),
     Argument("properties", nullable(STRING_LIST)),
 )
 QUERY_ARGUMENTS: Final = (
-    Argument("accountId", STRING),
+    ACCOUNT_ID,
     Argument("filter", nullable(OBJECT)),
     Argument("sort", nullable(list_of(OBJECT))),
     Argument("position", INT, 0),
@@ -209,6 +212,23 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Special:
+    """A method that no other type has, as Email/parse: the `verb` is "parse".
+
+    `run` gets the account, the checked arguments (complete with their defaults) and the limits. It
+    returns the arguments of the response, without accountId.
+    """
+
+    verb: str
+    arguments: tuple[Argument, ...]
+    run: Callable[[Any, dict[str, Any], Limits], Awaitable[dict[str, Any]]]
+
+    def __post_init__(self) -> None:
+        names = ["accountId", *(argument.name for argument in self.arguments)]
+        _distinct(f"argument of /{self.verb}", names)
+
+
+@dataclass(frozen=True, slots=True)
 class DataType:
     """One data type of a specification; ValueError if the declaration contradicts itself."""
 
@@ -218,9 +238,10 @@ class DataType:
     properties: tuple[Property, ...]
     get: Get | None = None
     query: Query | None = None
+    special: tuple[Special, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.get is None and self.query is None:
+        if self.get is None and self.query is None and not self.special:
             raise ValueError(f"{self.name}: no method is declared")
         _distinct(f"property of {self.name}", ["id", *(p.name for p in self.properties)])
         self._check_sources()
