@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from gateway.jmap.errors import request_too_large
 from gateway.mime import body
 from gateway.mime.structure import Part
 from gateway.sync.account import Account
-from gateway.sync.content import Section
+from gateway.sync.sections import Found, Section
+from gateway.sync.turns import off_loop
 
 # Longer texts are shown from their start, as truncated; the blob has all of it.
 MAX_VALUE_OCTETS: Final = 5 << 20
+
+MAX_VALUES_OCTETS: Final = 64 << 20
+"""Octets that the values of one method call are read from."""
+
+# The message is there, but the server does not give this part of it.
+_NOT_GIVEN: Final = {"value": "", "isEncodingProblem": True, "isTruncated": True}
 
 Values = dict[str | None, dict[str, Any]]
 """EmailBodyValue by partId."""
@@ -22,27 +30,52 @@ async def read(
 ) -> dict[int, Values]:
     """EmailBodyValues of parts of Emails, by row; their structures must have been read.
 
-    `limit` is in octets of each value, 0 for none but MAX_VALUE_OCTETS. Raises ImapError.
+    `limit` is in octets of each value, 0 for none but MAX_VALUE_OCTETS. Raises ImapError, and
+    MethodError requestTooLarge when there is too much to read at once.
     """
-    limit = min(limit or MAX_VALUE_OCTETS, MAX_VALUE_OCTETS)
+    sections = needed(account, wanted, limit)
+    found = await account.content.sections.read(sections)
+    if len(found) < len(sections):
+        await account.recheck()
+    return await decoded(account, wanted, limit, found)
+
+
+def needed(account: Account, wanted: Mapping[int, Sequence[Part]], limit: int) -> list[Section]:
+    """What must be read for values. Raises MethodError requestTooLarge."""
     sections = [
-        Section(row, part.part_id or "1", body.octets_needed(part, limit) or part.size)
+        account.content.body(row, part, _octets(part, limit))
         for row, parts in wanted.items()
         for part in parts
     ]
-    octets = await account.content.sections(sections)
-    if len(octets) < len(sections):
-        await account.recheck()
-    return {
-        row: {
-            part.part_id: _value(part, octets.get((row, part.part_id or "1")), limit)
-            for part in parts
-        }
-        for row, parts in wanted.items()
-    }
+    if sum(section.octets for section in sections) > MAX_VALUES_OCTETS:
+        raise request_too_large("The body values together are too large; ask for fewer Emails.")
+    return sections
 
 
-def _value(part: Part, octets: bytes | None, limit: int) -> dict[str, Any]:
-    if octets is None:  # the message is there, but the server does not give this part of it
-        return {"value": "", "isEncodingProblem": True, "isTruncated": True}
-    return body.body_value(octets, part, limit)
+async def decoded(
+    account: Account, wanted: Mapping[int, Sequence[Part]], limit: int, found: Found
+) -> dict[int, Values]:
+    """The values, from what was found of `needed`."""
+    values: dict[int, Values] = {}
+    for row, parts in wanted.items():
+        values[row] = {}
+        for part in parts:
+            place = account.content.body(row, part, _octets(part, limit)).place
+            octets = found.get((row, place))
+            values[row][part.part_id] = (
+                _NOT_GIVEN if octets is None else await _value(octets, part, limit)
+            )
+    return values
+
+
+async def _value(octets: bytes, part: Part, limit: int) -> dict[str, Any]:
+    """Decoding a large value takes long enough to be noticed by others."""
+    return await off_loop(len(octets), body.body_value, octets, part, _limit(limit))
+
+
+def _octets(part: Part, limit: int) -> int:
+    return body.octets_needed(part, _limit(limit)) or part.size
+
+
+def _limit(limit: int) -> int:
+    return min(limit or MAX_VALUE_OCTETS, MAX_VALUE_OCTETS)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from gateway.jmap.spec import (
-    BOOLEAN,
-    STRING_LIST,
-    UNSIGNED_INT,
-    Argument,
-    DataType,
-    Get,
-    Property,
-    nullable,
-)
-from gateway.mail import email_get, email_query
+from gateway.jmap.spec import DataType, Get, Property
+from gateway.mail import email_body, email_get, email_query
 from gateway.mail.capability import MAIL
-from gateway.mail.email_get import ATTACHMENT, HEADER, INDEX, PREVIEW, STRUCTURE, VALUES
+from gateway.mail.email_get import ATTACHMENT, FIELDS, HEADER, INDEX, PREVIEW, STRUCTURE, VALUES
+from gateway.mail.email_headers import INDEXED_FIELDS
+from gateway.mime import header_property
 from gateway.mime.headers import CONVENIENCE
+
+
+def _header_property(name: str) -> Property | None:
+    """RFC 8621 §4.1.3: a property named `header:...`."""
+    parsed = header_property.parse(name)
+    if parsed is None:
+        return None
+    return Property(name, HEADER if parsed.field in INDEXED_FIELDS else FIELDS, default=False)
+
 
 EMAIL = DataType(
     "Email",
@@ -29,6 +31,7 @@ EMAIL = DataType(
         Property("size", INDEX),
         Property("receivedAt", INDEX),
         *(Property(name, HEADER) for name in CONVENIENCE),
+        Property("headers", FIELDS, default=False),
         Property("hasAttachment", ATTACHMENT),
         Property("preview", PREVIEW),
         Property("bodyStructure", STRUCTURE, default=False),
@@ -39,15 +42,10 @@ EMAIL = DataType(
     ),
     get=Get(
         email_get.load,
-        sources=INDEX | ATTACHMENT | HEADER | STRUCTURE | PREVIEW | VALUES,
+        sources=INDEX | ATTACHMENT | HEADER | FIELDS | STRUCTURE | PREVIEW | VALUES,
         all_ids=False,
-        arguments=(
-            Argument("bodyProperties", nullable(STRING_LIST)),
-            Argument("fetchTextBodyValues", BOOLEAN, False),
-            Argument("fetchHTMLBodyValues", BOOLEAN, False),
-            Argument("fetchAllBodyValues", BOOLEAN, False),
-            Argument("maxBodyValueBytes", UNSIGNED_INT, 0),
-        ),
+        arguments=email_body.ARGUMENTS,
+        dynamic=_header_property,
     ),
     query=email_query.QUERY,
 )

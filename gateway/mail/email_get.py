@@ -1,38 +1,41 @@
 """RFC 8621 §4.2: Email/get.
 
 What the index has comes from the index, what never changes from the account's content cache,
-and the rest from at most one FETCH a mailbox (two where body values are wanted of a message
-whose structure was not known).
+and the rest from at most two round trips a mailbox: one for what is kept once it was read, one for
+bodies and headers, of which the structure has to be known first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from gateway.jmap.errors import invalid_arguments, quoted
 from gateway.jmap.spec import GetRequest, GetResult
+from gateway.mail import body_values, email_body
 from gateway.mail.backend import backend
-from gateway.mime import body
-from gateway.mime.headers import convenience
+from gateway.mail.body_values import Values
+from gateway.mail.email_body import BodyRequest
+from gateway.mail.email_headers import INDEXED_FIELDS, HeaderRequest, header_request
+from gateway.mime import body, headers
 from gateway.mime.structure import Part
 from gateway.sync import ids
 from gateway.sync.account import Account
-from gateway.sync.content import Section, Want
+from gateway.sync.content import MESSAGE_HEADER, Want
 from gateway.sync.data import AccountData
 from gateway.sync.dates import utc_date
 from gateway.sync.emails import YES
+from gateway.sync.sections import PIECE, Found, Place, Section
+from gateway.sync.turns import Turns
 
 INDEX = frozenset({"INDEX"})
 HEADER = frozenset({"HEADER"})
+FIELDS = frozenset({"FIELDS"})
 STRUCTURE = frozenset({"BODYSTRUCTURE"})
 PREVIEW = frozenset({"PREVIEW"})
 VALUES = STRUCTURE | {"BODY"}
 
 ATTACHMENT = frozenset({"ATTACHMENT"})
-
-# Longer texts are shown from their start, as truncated; the blob has all of it.
-MAX_VALUE_OCTETS = 5 << 20
 
 _WANTS = {
     "HEADER": Want.HEADER,
@@ -45,43 +48,150 @@ _WANTS = {
 @backend
 async def load(account: Account, request: GetRequest) -> GetResult:
     """RFC 8621 §4.2."""
-    body_properties = _body_properties(request.arguments["bodyProperties"])
+    bodies = email_body.body_request(request.arguments)
+    wanted = _Wanted(request, bodies, header_request(request.properties))
     data = await account.fresh()
     state = data.email_state()
     rows = data.emails.rows(request.ids or ())
-    wants = [_WANTS[source] for source in sorted(request.sources & _WANTS.keys())]
-    if wants:
+    if wants := wanted.kept():
         gone = await account.content.read(list(rows.values()), wants)
         rows = {id_: row for id_, row in rows.items() if row not in gone}
-    values = await _body_values(account, rows, request)
-    # Nothing waits from here on; until here, Emails may have gone.
+    found, values = await _read(account, wanted, list(rows.values()))
+    # Here is where mail may have gone meanwhile; what is told of the rest holds at this moment.
     rows = {id_: row for id_, row in rows.items() if data.emails.placements(row)}
-    writers = [_INDEXED[name] for name in request.properties if name in _INDEXED]
-    records: dict[str, dict[str, Any]] = {}
+    records = _indexed(data, rows, request.properties)
+    turns = Turns()
     for id_, row in rows.items():
-        record = {"id": id_}
-        for writer in writers:
-            writer(data, row, id_, record)
-        records[id_] = record
-    _add_headers(account, rows, request, records)
-    if request.sources >= STRUCTURE:
-        for id_, row in rows.items():
-            _describe(account.content.structure(row), id_, request, body_properties, records[id_])
-    if "bodyValues" in request.properties:
-        for id_ in rows:
-            records[id_]["bodyValues"] = values[id_]
-    if request.sources >= PREVIEW:
-        for id_, row in rows.items():
-            records[id_]["preview"] = account.content.preview(row)
+        await turns.give()
+        _Emails(account, wanted, found).add(id_, row, values.get(row), records[id_])
     return GetResult(state, records)
 
 
-def _body_properties(wanted: list[str] | None) -> tuple[str, ...]:
-    if wanted is None:
-        return body.DEFAULT_PROPERTIES
-    if unknown := [name for name in wanted if name not in body.PROPERTIES]:
-        raise invalid_arguments(f"EmailBodyPart has no properties {quoted(unknown)}.")
-    return tuple(dict.fromkeys(wanted))
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A request, and what has to be read for it."""
+
+    request: GetRequest
+    bodies: BodyRequest
+    headers: HeaderRequest
+
+    @property
+    def needs_structure(self) -> bool:
+        return self.request.sources >= STRUCTURE
+
+    @property
+    def part_fields(self) -> bool:
+        """Whether header fields of parts are shown."""
+        return self.needs_structure and self.bodies.shape.needs_fields
+
+    def kept(self) -> list[Want]:
+        """What is read once and then kept."""
+        sources = set(self.request.sources)
+        if self.message_header() == MESSAGE_HEADER:
+            sources -= HEADER
+        return [_WANTS[source] for source in sorted(sources & _WANTS.keys())]
+
+    def message_header(self) -> Place | None:
+        """The header fields that are read each time: all, some, or none beyond those kept."""
+        if self.headers.is_whole or self.part_fields or not self.headers.is_askable:
+            return MESSAGE_HEADER
+        further = self.headers.fields - INDEXED_FIELDS
+        return Place(name="HEADER.FIELDS", fields=tuple(sorted(further))) if further else None
+
+
+async def _read(
+    account: Account, wanted: _Wanted, rows: Sequence[int]
+) -> tuple[Found, dict[int, Values]]:
+    """Headers and body values, in one go."""
+    parts: dict[int, list[Part]] = {}
+    if "bodyValues" in wanted.request.properties:
+        for row in rows:
+            root = account.content.structure(row)
+            parts[row] = email_body.parts_with_values(root, wanted.bodies)
+    sections = body_values.needed(account, parts, wanted.bodies.max_bytes)
+    if (place := wanted.message_header()) is not None:
+        sections += [Section(row, place, PIECE) for row in rows]
+    if wanted.part_fields:
+        sections += [
+            account.content.header(row, part)
+            for row in rows
+            for part in email_body.shown_parts(
+                account.content.structure(row), wanted.request.properties
+            )
+        ]
+    found = await account.content.sections.read(dict.fromkeys(sections))
+    if any((section.row, section.place) not in found for section in sections):
+        await account.recheck()
+    return found, await body_values.decoded(account, parts, wanted.bodies.max_bytes, found)
+
+
+def _indexed(
+    data: AccountData, rows: dict[str, int], properties: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    writers = [_INDEXED[name] for name in properties if name in _INDEXED]
+    records: dict[str, dict[str, Any]] = {}
+    for id_, row in rows.items():
+        record = records[id_] = {"id": id_}
+        for writer in writers:
+            writer(data, row, id_, record)
+    return records
+
+
+@dataclass(frozen=True, slots=True)
+class _Emails:
+    """Writes what never changes about Emails, all of which has been read."""
+
+    account: Account
+    wanted: _Wanted
+    found: Found
+
+    def add(self, id_: str, row: int, values: Values | None, record: dict[str, Any]) -> None:
+        """Add the properties of one Email to its record."""
+        content = self.account.content
+        self._add_headers(row, record)
+        if self.wanted.needs_structure:
+            root = content.structure(row)
+            source = _Parts(self, id_, row)
+            names, shape = self.wanted.request.properties, self.wanted.bodies.shape
+            record |= email_body.describe(root, source, names, shape)
+        if values is not None:
+            record["bodyValues"] = values
+        if self.wanted.request.sources >= PREVIEW:
+            record["preview"] = content.preview(row)
+
+    def _add_headers(self, row: int, record: dict[str, Any]) -> None:
+        asked = self.wanted.headers
+        if asked.is_empty:
+            return
+        place = self.wanted.message_header()
+        block = self.found.get((row, place), b"") if place is not None else b""
+        if place == MESSAGE_HEADER:
+            record |= asked.values(headers.convenience(block), headers.fields(block))
+            return
+        kept = self.account.content.convenience(row, headers.convenience)
+        fields = headers.fields(block)
+        if not asked.fields.isdisjoint(INDEXED_FIELDS):
+            fields = headers.fields(self.account.content.kept_header(row)) + fields
+        record |= asked.values(kept, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What EmailBodyParts of one Email show besides its structure."""
+
+    emails: _Emails
+    id: str
+    row: int
+
+    def blob_id(self, part: Part) -> str:
+        return ids.part_blob_id(self.id, part.part_id or "1")
+
+    def size(self, part: Part) -> int:
+        return body.decoded_size(part)
+
+    def fields(self, part: Part) -> list[tuple[str, bytes]]:
+        place = self.emails.account.content.header(self.row, part).place
+        return headers.fields(self.emails.found.get((self.row, place), b""))
 
 
 # --- RFC 8621 §4.1.1: metadata ------------------------------------------------------------------
@@ -130,98 +240,3 @@ _INDEXED: dict[str, Writer] = {
     "receivedAt": _received_at,
     "hasAttachment": _has_attachment,
 }
-
-
-# --- RFC 8621 §4.1.2-4.1.3: header fields -------------------------------------------------------
-
-
-def _add_headers(
-    account: Account,
-    rows: dict[str, int],
-    request: GetRequest,
-    records: dict[str, dict[str, Any]],
-) -> None:
-    if not request.sources >= HEADER:
-        return
-    for id_, row in rows.items():
-        values = account.content.convenience(row, convenience)
-        record = records[id_]
-        for name in request.properties:
-            if name in values:
-                record[name] = values[name]
-
-
-# --- RFC 8621 §4.1.4: body parts ----------------------------------------------------------------
-
-
-async def _body_values(
-    account: Account, rows: dict[str, int], request: GetRequest
-) -> dict[str, dict[str | None, Any]]:
-    """What `bodyValues` is of each Email, if it is asked for."""
-    if "bodyValues" not in request.properties:
-        return {}
-    wanted = {
-        id_: _parts_to_read(account.content.structure(row), request.arguments)
-        for id_, row in rows.items()
-    }
-    limit = min(request.arguments["maxBodyValueBytes"] or MAX_VALUE_OCTETS, MAX_VALUE_OCTETS)
-    sections = [
-        Section(rows[id_], part.part_id or "1", body.octets_needed(part, limit) or part.size)
-        for id_, parts in wanted.items()
-        for part in parts
-    ]
-    octets = await account.content.sections(sections)
-    if len(octets) < len(sections):
-        await account.recheck()
-    return {
-        id_: {
-            part.part_id: _value(part, octets.get((rows[id_], part.part_id or "1")), limit)
-            for part in parts
-        }
-        for id_, parts in wanted.items()
-    }
-
-
-def _value(part: Part, octets: bytes | None, limit: int) -> dict[str, Any]:
-    if octets is None:  # the message is there, but the server does not give this part of it
-        return {"value": "", "isEncodingProblem": True, "isTruncated": True}
-    return body.body_value(octets, part, limit)
-
-
-def _describe(
-    root: Part,
-    id_: str,
-    request: GetRequest,
-    properties: tuple[str, ...],
-    record: dict[str, Any],
-) -> None:
-    def shown(parts: Iterable[Part]) -> list[dict[str, Any]]:
-        return [body.body_part(part, blob_id, properties) for part in parts]
-
-    def blob_id(part: Part) -> str:
-        return ids.part_blob_id(id_, part.part_id or "1")
-
-    lists = body.body_lists(root)
-    if "bodyStructure" in request.properties:
-        record["bodyStructure"] = body.body_part(root, blob_id, (*properties, "subParts"))
-    for name, parts in (
-        ("textBody", lists.text),
-        ("htmlBody", lists.html),
-        ("attachments", lists.attachments),
-    ):
-        if name in request.properties:
-            record[name] = shown(parts)
-
-
-def _parts_to_read(root: Part, arguments: dict[str, Any]) -> list[Part]:
-    """The text parts whose values are asked for, each once, in the order of the message."""
-    lists = body.body_lists(root)
-    wanted: list[Part] = []
-    if arguments["fetchAllBodyValues"]:
-        wanted = body.leaves(root)
-    else:
-        if arguments["fetchTextBodyValues"]:
-            wanted += lists.text
-        if arguments["fetchHTMLBodyValues"]:
-            wanted += lists.html
-    return list({part.part_id: part for part in wanted if part.type.startswith("text/")}.values())

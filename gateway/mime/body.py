@@ -1,24 +1,14 @@
-"""RFC 8621 §4.1.4: the body of an Email, from its structure and the octets of its parts."""
+"""RFC 8621 §4.1.4: which parts of an Email are its body, and their values."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from gateway.mime import charset, transfer
 from gateway.mime.structure import Part
-
-DEFAULT_PROPERTIES: Final = (
-    *("partId", "blobId", "size", "name", "type"),
-    *("charset", "disposition", "cid", "language", "location"),
-)
-"""RFC 8621 §4.2: the EmailBodyPart properties that come when none are asked for."""
-
-PROPERTIES: Final = frozenset({*DEFAULT_PROPERTIES, "subParts"})
-"""The EmailBodyPart properties that `body_part` can give."""
-
 
 # --- textBody, htmlBody, attachments ------------------------------------------------------------
 
@@ -111,12 +101,19 @@ def leaves(root: Part) -> list[Part]:
     return [leaf for child in root.children for leaf in leaves(child)]
 
 
+def first_text(root: Part) -> Part | None:
+    """The text part that a person would read first."""
+    lists = body_lists(root)
+    texts = (part for part in (*lists.text, *lists.html) if part.type.startswith("text/"))
+    return next(texts, None)
+
+
 def has_attachment(root: Part) -> bool:
     """RFC 8621 §4.1.4 hasAttachment: whether an attachment is not `inline`."""
     return any(part.disposition != "inline" for part in body_lists(root).attachments)
 
 
-# --- EmailBodyPart ------------------------------------------------------------------------------
+# --- Sizes --------------------------------------------------------------------------------------
 
 
 def decoded_size(part: Part) -> int:
@@ -136,41 +133,6 @@ def decoded_size(part: Part) -> int:
         lines, last = divmod(part.size, 78)
         characters = lines * 76 + min(last, 76)
     return max(0, characters) // 4 * 3
-
-
-def body_part(
-    part: Part, blob_id: Callable[[Part], str], properties: Iterable[str]
-) -> dict[str, Any]:
-    """RFC 8621 §4.1.4: an EmailBodyPart object with these of PROPERTIES, subParts likewise.
-
-    `blob_id` is asked for parts that are no multiparts. `size` is an estimate where the part is
-    encoded, see `decoded_size`. Raises KeyError on a property that is not in PROPERTIES.
-    """
-    properties = tuple(properties)
-    return {name: _PROPERTY[name](part, blob_id, properties) for name in properties}
-
-
-def _sub_parts(
-    part: Part, blob_id: Callable[[Part], str], properties: tuple[str, ...]
-) -> list[dict[str, Any]] | None:
-    if not part.is_multipart:
-        return None
-    return [body_part(child, blob_id, properties) for child in part.children]
-
-
-_PROPERTY: Final[dict[str, Callable[[Part, Callable[[Part], str], tuple[str, ...]], Any]]] = {
-    "partId": lambda part, _blob, _names: None if part.is_multipart else part.part_id,
-    "blobId": lambda part, blob, _names: None if part.is_multipart else blob(part),
-    "size": lambda part, _blob, _names: decoded_size(part),
-    "name": lambda part, _blob, _names: part.name,
-    "type": lambda part, _blob, _names: part.type,
-    "charset": lambda part, _blob, _names: part.charset,
-    "disposition": lambda part, _blob, _names: part.disposition,
-    "cid": lambda part, _blob, _names: part.cid,
-    "language": lambda part, _blob, _names: list(part.language) if part.language else None,
-    "location": lambda part, _blob, _names: part.location,
-    "subParts": _sub_parts,
-}
 
 
 # --- EmailBodyValue -----------------------------------------------------------------------------
@@ -193,11 +155,12 @@ def octets_needed(part: Part, max_bytes: int) -> int | None:
 def body_value(octets: bytes, part: Part, max_bytes: int) -> dict[str, Any]:
     """RFC 8621 §4.1.4: the EmailBodyValue of a text part.
 
-    `octets` are the part's octets as in BODY[<section>], all of them or the first
+    `octets` are the part's octets as in BODY[<section>], all of them or at least the first
     `octets_needed`. The value is cut to `max_bytes` octets of UTF-8 if that is above 0 (§4.2),
     neither inside of a character nor of an HTML tag.
     """
-    partial = len(octets) == octets_needed(part, max_bytes)
+    needed = octets_needed(part, max_bytes)
+    partial = needed is not None and len(octets) >= needed
     decoded, transfer_problem = transfer.decode(octets, part.encoding, final=not partial)
     name = part.parameters.get("charset") or _html_charset(part, decoded)
     value, charset_problem = charset.decode(decoded, name, final=not partial)

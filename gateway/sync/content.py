@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -31,11 +30,14 @@ from gateway.sync.emails import UNKNOWN
 from gateway.sync.fetching import HEADER, put_structures
 from gateway.sync.lru import Cache
 from gateway.sync.reader import Reader
+from gateway.sync.sections import PIECE, Place, Section, Sections
 from gateway.sync.shelf import Shelf
 from gateway.sync.strings import StringColumn
+from gateway.sync.structures import Span, Structure
+
+MESSAGE_HEADER = Place(name="HEADER")
 
 _PARSED = 1024
-PIECE = 1 << 20
 # As much of a message's first text, in octets, fills a preview of 256 characters, mark-up included.
 _PREVIEWED = 8192
 
@@ -49,24 +51,16 @@ class Want(Enum):
     ATTACHMENT = "attachment"
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """The first `octets` of a body section of the Email in a row, as they are in the message."""
-
-    row: int
-    section: str
-    octets: int
-
-
 class Content:
     """The immutable content of the Emails of one account."""
 
     def __init__(self, reader: Reader, shelf: Shelf) -> None:
+        self.sections = Sections(reader)
         self._reader = reader
         self._data = reader.data
         self._shelf = shelf
         self._headers: Cache[int, dict[str, Any]] = Cache(_PARSED)
-        self._parts: Cache[int, Part] = Cache(_PARSED)
+        self._structures: Cache[int, Structure] = Cache(_PARSED)
         self._fetching = asyncio.Lock()
 
     # --- what is here, after read() --------------------------------------------------------------
@@ -75,9 +69,17 @@ class Content:
         """Parsed header fields of the list view; do not modify them."""
         return self._headers.get(row, lambda: parse(self._data.headers.get(row) or b""))
 
+    def kept_header(self, row: int) -> bytes:
+        """The header fields of the list view, as they are in the message."""
+        return self._data.headers.get(row) or b""
+
     def structure(self, row: int) -> Part:
         """The part tree of an Email."""
-        return self._parts.get(row, lambda: structures.parse(self._data.structures.get(row) or b""))
+        return self._structure(row).root
+
+    def _structure(self, row: int) -> Structure:
+        kept = self._data.structures
+        return self._structures.get(row, lambda: structures.parse(kept.get(row) or b""))
 
     def preview(self, row: int) -> str:
         """RFC 8621 §4.1.4 preview."""
@@ -181,15 +183,15 @@ class Content:
 
     async def _make_previews(self, rows: list[int]) -> None:
         """Previews of our own, where the server has none: from the first text part."""
-        first = {row: part for row in rows if (part := _first_text(self.structure(row)))}
+        first = {row: part for row in rows if (part := body.first_text(self.structure(row)))}
         wanted = [
-            Section(row, part.part_id or "1", body.octets_needed(part, _PREVIEWED) or part.size)
+            self.body(row, part, body.octets_needed(part, _PREVIEWED) or part.size)
             for row, part in first.items()
         ]
-        found = await self.sections(wanted)
+        found = await self.sections.read(wanted)
         made = {row: b"" for row in rows if row not in first}
         for section in wanted:
-            octets = found.get((section.row, section.section))
+            octets = found.get((section.row, section.place))
             if octets is None:
                 continue  # not to be had now, which says nothing of the next time
             part = first[section.row]
@@ -198,55 +200,27 @@ class Content:
             made[section.row] = text.encode()
         self._data.previews.put(made.keys(), made.values())
 
-    # --- bodies, which are not kept --------------------------------------------------------------
+    # --- what is not kept ------------------------------------------------------------------------
 
-    async def sections(self, wanted: Sequence[Section]) -> dict[tuple[int, str], bytes]:
-        """Octets of body sections, in one round trip a mailbox; without what is gone.
+    def body(self, row: int, part: Part, octets: int) -> Section:
+        """The first octets of the content of a part, encoded as they are in the message."""
+        span = self._span(row, part)
+        if span is None:
+            return Section(row, Place(part.part_id or "1"), octets)
+        return Section(row, Place(start=span.content), min(octets, span.end - span.content))
 
-        Raises ImapError.
-        """
-        found: dict[tuple[int, str], bytes] = {}
-        # A connection that selected the mailbox a while ago may not show what came since.
-        for again in (False, True):
-            of_row: dict[int, list[Section]] = {}
-            for section in wanted:
-                if (section.row, section.section) not in found:
-                    of_row.setdefault(section.row, []).append(section)
-            groups = self._reader.by_mailbox(of_row)
-            await asyncio.gather(
-                *(
-                    self._read_sections(number, uids, of_row, found, again=again)
-                    for number, uids in groups.items()
-                )
-            )
-        return found
+    def header(self, row: int, part: Part) -> Section:
+        """The header of a part; of the root, that of the message."""
+        if part is self.structure(row):
+            return Section(row, MESSAGE_HEADER, PIECE)
+        span = self._span(row, part)
+        if span is None:
+            return Section(row, Place(part.part_id or "", "MIME"), PIECE)
+        return Section(row, Place(start=span.header), span.content - span.header)
 
-    async def _read_sections(
-        self,
-        number: int,
-        uids: dict[int, int],
-        of_row: dict[int, list[Section]],
-        found: dict[tuple[int, str], bytes],
-        *,
-        again: bool,
-    ) -> None:
-        start = 0
-        left = [(uid, row, section) for uid, row in uids.items() for section in of_row[row]]
-        while left:
-            asked = [_section(section, start) for _, _, section in left]
-            of_uids = [(uid, item) for (uid, _, _), item in zip(left, asked, strict=True)]
-            results = await self._reader.run(number, partial(_fetches, of_uids), again=again)
-            longer = []
-            for (uid, row, section), item, result in zip(left, asked, results, strict=True):
-                place = row, section.section
-                octets = _octets(result, uid, item)
-                if octets is None:  # of what went away in the middle, nothing is kept
-                    found.pop(place, None)
-                    continue
-                found[place] = found.get(place, b"") + octets
-                if len(octets) == PIECE and start + PIECE < section.octets:
-                    longer.append((uid, row, section))
-            left, start, again = longer, start + PIECE, False
+    def _span(self, row: int, part: Part) -> Span | None:
+        spans = self._structure(row).spans
+        return spans[part.part_id] if spans is not None else None
 
     async def piece(self, row: int, section: str, start: int) -> bytes | None:
         """At most PIECE octets of a body section from `start` on; None when the Email is gone.
@@ -273,13 +247,6 @@ def _array(uids: list[int]) -> Uids:
     return np.array(uids, np.uint32)
 
 
-def _first_text(root: Part) -> Part | None:
-    """The part that a person would read first."""
-    lists = body.body_lists(root)
-    texts = (part for part in (*lists.text, *lists.html) if part.type.startswith("text/"))
-    return next(texts, None)
-
-
 def _items(lacking: set[Want], previews_by_server: bool) -> list[Item]:
     asked = []
     if Want.HEADER in lacking:
@@ -290,12 +257,6 @@ def _items(lacking: set[Want], previews_by_server: bool) -> list[Item]:
     if own_preview or not lacking.isdisjoint((Want.STRUCTURE, Want.ATTACHMENT)):
         asked.append(items.BODYSTRUCTURE)
     return asked
-
-
-def _section(section: Section, start: int) -> Item:
-    """The piece of a section that begins at `start`: what is longer comes in several."""
-    octets = max(1, min(PIECE, section.octets - start))
-    return items.section(part=section.section, window=(start, octets))
 
 
 def _octets(result: Fetched | CommandRefused, uid: int, item: Item) -> bytes | None:

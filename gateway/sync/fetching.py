@@ -20,21 +20,20 @@ from gateway.sync.identity import Tier
 from gateway.sync.structures import has_attachment
 
 SLICE = 2000
-HEADER = header_fields(
-    (
-        "Date",
-        "Subject",
-        "From",
-        "Sender",
-        "Reply-To",
-        "To",
-        "Cc",
-        "Bcc",
-        "Message-ID",
-        "In-Reply-To",
-        "References",
-    )
+HEADER_FIELDS = (
+    "Date",
+    "Subject",
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Bcc",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
 )
+HEADER = header_fields(HEADER_FIELDS)
 _IDENTITY = {
     Tier.EMAILID: (items.EMAILID,),
     Tier.X_GUID: (items.X_GUID,),

@@ -1,22 +1,93 @@
-"""RFC 9051 §7.5.2 (BODYSTRUCTURE): raw octets to what JMAP wants to know of them."""
+"""RFC 9051 §7.5.2 (BODYSTRUCTURE), RFC 2045: the structure of a message, from either source.
+
+It is kept as the server told it. Where the server is wrong about a message, it is kept as our own
+parser found it in the octets, along with where each part is: such a server can not be asked for
+the parts by their numbers either.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgpack
 
 from gateway.imap.errors import ProtocolError
 from gateway.imap.wire import tokens
 from gateway.mime import attachment, body
 from gateway.mime.structure import Part, from_bodystructure
 
+if TYPE_CHECKING:
+    from gateway.mime.message import Message
 
-def parse(raw: bytes) -> Part:
-    """The part tree; a structure that can not be read is one part of unknown content."""
+_PARSED = b"\0"  # what begins with it is no BODYSTRUCTURE
+
+
+class Span(NamedTuple):
+    """Octets of a message: the header of a part from `header` on, its content up to `end`."""
+
+    header: int
+    content: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """The part tree; `spans` says by part_id where parts are, None where the server knows it."""
+
+    root: Part
+    spans: Mapping[str | None, Span] | None = None
+
+
+def parse(raw: bytes) -> Structure:
+    """A structure as kept; one that can not be read is one part of unknown content."""
+    if raw.startswith(_PARSED):
+        return _unpack(raw)
     try:
-        return from_bodystructure(tokens.parse(raw))
+        return Structure(from_bodystructure(tokens.parse(raw)))
     except ProtocolError:
-        return from_bodystructure(None)
+        return Structure(from_bodystructure(None))
+
+
+def of_message(message: Message) -> bytes:
+    """The structure of a parsed message, to be kept."""
+    spans: dict[str | None, Span] = {}
+
+    def packed(part: Part) -> list[Any]:
+        span = message.span(part)
+        spans[part.part_id] = Span(span.header, span.content, span.end)
+        return [
+            part.part_id,
+            part.type,
+            dict(part.parameters),
+            part.disposition,
+            dict(part.disposition_parameters),
+            part.cid,
+            part.language,
+            part.location,
+            part.encoding,
+            part.size,
+            part.lines,
+            [packed(child) for child in part.children],
+        ]
+
+    tree = packed(message.root)
+    return _PARSED + bytes(msgpack.packb([tree, spans]))
+
+
+def _unpack(raw: bytes) -> Structure:
+    tree, spans = msgpack.unpackb(raw[len(_PARSED) :], strict_map_key=False)
+
+    def part(values: list[Any]) -> Part:
+        *simple, children = values
+        simple[6] = tuple(simple[6]) if simple[6] is not None else None
+        return Part(*(*simple, tuple(map(part, children))))
+
+    return Structure(part(tree), {id_: Span(*octets) for id_, octets in spans.items()})
 
 
 def has_attachment(raw: bytes) -> bool:
     """RFC 8621 §4.1.4 hasAttachment, without building the tree where that is not needed."""
-    known = attachment.quick_has_attachment(raw)
-    return body.has_attachment(parse(raw)) if known is None else known
+    known = None if raw.startswith(_PARSED) else attachment.quick_has_attachment(raw)
+    return body.has_attachment(parse(raw).root) if known is None else known

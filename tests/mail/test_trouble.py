@@ -20,8 +20,10 @@ ALL = ["mailboxIds", "keywords", "subject", "preview", "bodyStructure", "bodyVal
 def before(
     monkeypatch: pytest.MonkeyPatch, client: Client, name: str, action: Callable[[], Any]
 ) -> None:
-    """Let `action` happen once, just before the content's method `name` asks the server."""
-    method = getattr(client.account.content, name)
+    """Let `action` happen once, just before the content, or its sections, ask the server."""
+    content = client.account.content
+    owner: Any = content.sections if name == "sections" else content
+    method = owner.read
     pending = [action]
 
     async def delayed(*args: Any, **kwargs: Any) -> Any:
@@ -29,7 +31,7 @@ def before(
             pending.pop()()
         return await method(*args, **kwargs)
 
-    monkeypatch.setattr(client.account.content, name, delayed)
+    monkeypatch.setattr(owner, "read", delayed)
 
 
 def expunge(dovecot: Dovecot, user: User, uids: str, mailbox: str = "INBOX") -> None:

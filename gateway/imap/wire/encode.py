@@ -155,6 +155,11 @@ def section(
     return Encoded((b"%s[%s]%s" % (peek, path, span),))
 
 
+def is_header_field(name: str) -> bool:
+    """Whether a name of a header field can stand in a section."""
+    return _FIELD.fullmatch(name.encode("utf-8", "surrogatepass")) is not None
+
+
 def join(*arguments: Encoded) -> Encoded:
     """Arguments one after the other, with a space between."""
     segments: list[bytes | Literal] = []
