@@ -1,4 +1,7 @@
-"""RFC 5256 §2.1 and §3: what decides to which thread a message belongs, from its raw header.
+"""RFC 8621 §3: what decides to which thread a message belongs, from its raw header.
+
+That is its root, by RFC 5256 §3, and its subject: nothing but the message, so that it comes out
+the same whatever else is known, and in whatever order mail is read.
 
 This runs for each message of an account that is indexed, hence on octets and without a parser
 wherever the octets are plain.
@@ -11,20 +14,22 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from gateway.mime import brackets, headers
-from gateway.mime.basesubject import base_subject
 from gateway.mime.limits import MAX_VALUE_OCTETS
+from gateway.mime.threadsubject import LEADERS, thread_subject
 
 _FOLD = b" \t"
 _FIELD_END = re.compile(rb"\n(?![ \t])|\Z")
 _FIRST_ID = re.compile(rb"\s*+<([^<>()\s]++)>")
 _PRINTABLE = bytes(range(0x20, 0x7F))
-_LEADERS = (b"re: ", b"fw: ", b"fwd: ")
+_LEADER = b"|".join(word.encode() for word in LEADERS)
+# What precedes most subjects: leaders, as mail programs write them, and tags of lists.
+_LEADERS = re.compile(rb"(?>(?:(?:%b): |\[[^][]*+\] )*)" % _LEADER)
 # What may still be a leader, in one of the ways that RFC 5256 lets it be written.
-_UNCLEAR = tuple(word + end for word in (b"re", b"fw", b"fwd") for end in (b":", b" ", b"["))
+_UNCLEAR = re.compile(rb"\[|(?:%b) ?[:[]" % _LEADER)
 
 
 def thread_seeds(blocks: Iterable[bytes]) -> list[bytes]:
-    """What identifies the thread of each message: its root and base subject (see thread_root).
+    """What identifies the thread of each message: its root and its subject (see thread_root).
 
     b"" for a message that names no message. Messages of one thread have equal seeds.
     """
@@ -39,16 +44,15 @@ def thread_seeds(blocks: Iterable[bytes]) -> list[bytes]:
             if match and start < end < start + _MAX_REMEMBERED and block[end + 1] not in _FOLD:
                 seeds.append(b"%b\0%b" % (match[1], remembered(block[start:end])))
                 continue
-        root, base = thread_root(block)
-        seeds.append(b"%b\0%b" % (root, base) if root else b"")
+        root, subject_ = thread_root(block)
+        seeds.append(b"%b\0%b" % (root, subject_) if root else b"")
     return seeds
 
 
 def thread_root(block: bytes) -> tuple[bytes, bytes]:
-    """The Message-ID a thread starts with, without brackets, and the base subject.
+    """The Message-ID a thread starts with, without brackets, and its thread_subject in UTF-8.
 
     The root is the first msg-id of References, else of In-Reply-To, else of Message-ID, else b"".
-    The base subject is UTF-8 in folded case, as RFC 5256 compares without regard to case.
     `block` is a header with at least these fields and Subject; the last instance of a field
     counts (RFC 8621 §4.1.3), of those that are spelled as usual if there are any.
     """
@@ -56,8 +60,8 @@ def thread_root(block: bytes) -> tuple[bytes, bytes]:
     references = block.rfind(b"\nReferences:") + 1 or lowered.rfind(b"\nreferences:")
     subject = block.rfind(b"\nSubject:") + 1 or lowered.rfind(b"\nsubject:")
     value = _value(block, subject, 8)
-    base = _remembered(value) if len(value) <= _MAX_REMEMBERED else _base_subject(value)
-    return _root(block, lowered, references), base
+    compared = _remembered(value) if len(value) <= _MAX_REMEMBERED else _thread_subject(value)
+    return _root(block, lowered, references), compared
 
 
 def field_values(block: bytes, names: tuple[bytes, ...]) -> tuple[bytes, ...]:
@@ -101,29 +105,23 @@ def _root(block: bytes, lowered: bytes, references: int) -> bytes:
     return b""
 
 
-def _base_subject(value: bytes) -> bytes:
-    """The base subject of a raw Subject."""
-    plain = _plain_base_subject(value.strip(b" \t\r\n").lower())
-    return base_subject(headers.text(value)).casefold().encode() if plain is None else plain
+def _thread_subject(value: bytes) -> bytes:
+    """The thread_subject of a raw Subject, in UTF-8."""
+    plain = _plain_thread_subject(value.strip(b" \t\r\n").lower())
+    return thread_subject(headers.text(value)).encode() if plain is None else plain
 
 
-def _plain_base_subject(subject: bytes) -> bytes | None:
+def _plain_thread_subject(subject: bytes) -> bytes | None:
     """The same of one line of ASCII in lower case with leaders "re: " and "[list] "; else None."""
     if subject.translate(None, _PRINTABLE) or b"=?" in subject or b"  " in subject:
         return None
-    while True:
-        if subject.startswith(_LEADERS):
-            subject = subject[subject.index(b" ") + 1 :]
-        elif subject.startswith(b"["):
-            end = subject.find(b"] ")
-            if end < 0 or b"[" in subject[1:end] or b"]" in subject[:end]:
-                return None
-            subject = subject[end + 2 :]
-        else:
-            break
-    return None if subject.startswith(_UNCLEAR) or subject.endswith(b"(fwd)") else subject
+    leaders = _LEADERS.match(subject)
+    subject = subject[leaders.end() :] if leaders else subject
+    if _UNCLEAR.match(subject) or subject.endswith(b"(fwd)") or b"was" in subject:
+        return None
+    return subject.replace(b" ", b"")
 
 
 _MAX_REMEMBERED = 512
 # Neighbours in a mailbox often have the same subject.
-_remembered = lru_cache(maxsize=4096)(_base_subject)
+_remembered = lru_cache(maxsize=4096)(_thread_subject)

@@ -21,7 +21,7 @@ from gateway.sync.identity import Tier
 from gateway.sync.keywords import DELETED, KeywordTable, select
 from gateway.sync.placements import MailboxColumns
 
-VERSION = 1
+VERSION = 2
 _COLUMNS = ("thread", "received", "octets", "attachment")
 _LEVEL = 6
 _UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)

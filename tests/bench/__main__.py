@@ -10,7 +10,17 @@ from types import ModuleType
 
 import uvloop
 
-from tests.bench.figures import cold, crowd, inbox, indexing, labels, memory, message, queries
+from tests.bench.figures import (
+    cold,
+    crowd,
+    inbox,
+    indexing,
+    labels,
+    memory,
+    message,
+    queries,
+    threads,
+)
 from tests.bench.report import Figure, machine, table
 from tests.bench.stage import Stage
 from tests.servers.process import find_program
@@ -24,6 +34,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "message": message,
     "memory": memory,
     "crowd": crowd,
+    "threads": threads,
 }
 
 

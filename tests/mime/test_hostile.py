@@ -23,6 +23,7 @@ from gateway.mime.basesubject import base_subject
 from gateway.mime.limits import MAX_VALUE_OCTETS
 from gateway.mime.preview import preview
 from gateway.mime.structure import from_bodystructure
+from gateway.mime.threadsubject import thread_subject
 
 
 def _patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
@@ -130,10 +131,15 @@ def test_previews_cost_in_proportion_to_their_length(piece: str) -> None:
         assert twice <= 2 * once + 100
 
 
-@pytest.mark.parametrize("piece", ["[a]", "[fwd:", "(fwd)", "re:", "re [", "[", "] ", "fw[a] "])
-def test_base_subjects_cost_in_proportion_to_their_length(piece: str) -> None:
-    once = _calls(base_subject, piece * 600)
-    assert _calls(base_subject, piece * 1200) <= 2 * once + 100
+@pytest.mark.parametrize("subject", [base_subject, thread_subject])
+@pytest.mark.parametrize(
+    "piece", ["[a]", "[fwd:", "(fwd)", "re:", "re [", "[", "] ", "fw[a] ", "AW: ", "(was", "回复："]
+)
+def test_subjects_cost_in_proportion_to_their_length(
+    piece: str, subject: Callable[[str], str]
+) -> None:
+    once = _calls(subject, piece * 600)
+    assert _calls(subject, piece * 1200) <= 2 * once + 100
 
 
 @pytest.mark.parametrize("piece", [b"=", b" ", b"=\r", b"A=", b"\n", b"=4", b"!"])

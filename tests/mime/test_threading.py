@@ -1,4 +1,4 @@
-"""RFC 5256 §2.1, §3: the root of a thread and its base subject, from a raw header."""
+"""RFC 8621 §3, RFC 5256 §3: the root of a thread and its subject, from a raw header."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mime import headers
-from gateway.mime.basesubject import base_subject
 from gateway.mime.threading import field_values, thread_root, thread_seeds
+from gateway.mime.threadsubject import thread_subject
 
 HEADER = (
     b"From: a@x\r\nSubject: Re: Hello World\r\nMessage-ID: <own@x>\r\n"
@@ -17,7 +17,7 @@ HEADER = (
 
 
 def test_the_root_is_the_first_of_references() -> None:
-    assert thread_root(HEADER) == (b"root@x", b"hello world")
+    assert thread_root(HEADER) == (b"root@x", b"helloworld")
 
 
 @pytest.mark.parametrize(
@@ -56,34 +56,39 @@ def test_roots(header: bytes, root: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("subject", "base"),
+    ("subject", "compared"),
     [
         (b" Plain", "plain"),
         (b"Plain ", "plain"),
         (b" re: RE: Plain", "plain"),
         (b" Re:Plain", "plain"),
         (b" Fwd: [list] Plain (fwd)", "plain"),
-        (b" Folded\r\n  subject", "folded subject"),
+        (b" Folded\r\n  subject", "foldedsubject"),
         (b" =?utf-8?q?Re=3A_Gr=C3=BC=C3=9Fe?=", "grüsse"),
         ("Straße".encode(), "strasse"),
         (b" caf\xe9", "café"),
-        (b" two  spaces", "two spaces"),
+        (b" two  spaces", "twospaces"),
         (b" nul\0", "nul"),
+        (b" AW: plain", "plain"),
+        (b" I: R: plain", "plain"),
+        (b" I am here", "iamhere"),
+        (b" plain (was: other)", "plain"),
         (b"", ""),
     ],
 )
-def test_base_subjects_in_folded_case(subject: bytes, base: str) -> None:
+def test_subjects_as_they_are_compared(subject: bytes, compared: str) -> None:
     header = b"Date: x\r\nSubject:" + subject + b"\r\nMessage-ID: <a@b>\r\n\r\n"
-    assert thread_root(header) == (b"a@b", base.encode())
+    assert thread_root(header) == (b"a@b", compared.encode())
 
 
 _PIECES = [b"re: ", b"Re:", b"fwd: ", b"fw", b"[l]", b"(fwd)", b" ", b"=?utf-8?q?=c3=a9?=", b"B"]
+_PIECES += [b"aw: ", b"I", b":", b"[Bug 1] New: ", b"(was: ", b" [was:"]
 
 
 @given(st.lists(st.one_of(st.sampled_from(_PIECES), st.binary(max_size=2)), max_size=8))
 def test_the_shortcut_for_plain_subjects_agrees_with_decoding_them(pieces: list[bytes]) -> None:
     value = b"".join(pieces).replace(b"\n", b"")
-    expected = base_subject(headers.text(value)).casefold().encode()
+    expected = thread_subject(headers.text(value)).encode()
     assert thread_root(b"Subject:" + value + b"\r\n\r\n")[1] == expected
 
 
@@ -120,7 +125,7 @@ def test_raw_values_of_fields_by_name() -> None:
         max_size=6,
     )
 )
-def test_seeds_are_the_root_and_the_base_subject(fields: list[tuple[str, bytes]]) -> None:
+def test_seeds_are_the_root_and_the_subject(fields: list[tuple[str, bytes]]) -> None:
     block = b"".join(b"%b:%b\r\n" % (name.encode(), value) for name, value in fields) + b"\r\n"
-    root, base = thread_root(block)
-    assert thread_seeds([block]) == [b"%b\0%b" % (root, base) if root else b""]
+    root, subject = thread_root(block)
+    assert thread_seeds([block]) == [b"%b\0%b" % (root, subject) if root else b""]
