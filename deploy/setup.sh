@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What tests/run and deploy/demo share: Debian packages and the virtual environment.
-# Meant to be sourced; both functions do nothing when there is nothing to do.
+# Meant to be sourced; all functions do nothing when there is nothing to do.
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
@@ -39,6 +39,33 @@ ensure_packages() {
         quiet_apt update
         quiet_apt install --yes --no-install-recommends "${missing[@]}"
     )
+}
+
+# ensure_cyrus DIRECTORY: unpack Debian's Cyrus IMAP there. It can not be installed on a machine
+# that has Dovecot, as both are the imap-server; only the libraries that it needs are installed.
+ensure_cyrus() {
+    local directory=$1 download
+    if [ ! -e "$directory/libraries" ]; then
+        echo "Unpacking Cyrus IMAP into $directory"
+        mkdir -p "$directory"
+        download=$(mktemp -d "$directory/download.XXXXXX")
+        quiet_apt update
+        (
+            trap 'rm -rf "$download"' EXIT
+            cd "$download"
+            quiet_apt download cyrus-common cyrus-imapd
+            for package in *.deb; do
+                dpkg-deb --extract "$package" "$directory"
+                dpkg-deb --field "$package" Depends
+            done >"$download/depends"
+            # Without what only other programs of these packages are linked with.
+            tr ',' '\n' <depends | sed 's/[|(].*//; s/ //g' |
+                grep '^z*lib' | grep -v -e clamav -e zephyr | sort -u >libraries
+            mv libraries "$directory/libraries"
+        )
+    fi
+    # shellcheck disable=SC2046  # a word for each package
+    ensure_packages $(cat "$directory/libraries")
 }
 
 # quiet_apt ARGUMENT...: apt-get that speaks only when it fails.

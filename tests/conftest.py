@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from tests.checklist.citations import summary
-from tests.servers.dovecot import Dovecot, User
-from tests.servers.dovecot_config import Options
+from tests.servers import cyrus_config, dovecot_config
+from tests.servers.cyrus import Cyrus
+from tests.servers.dovecot import Dovecot
+from tests.servers.mail_server import MailServer, User
 from tests.servers.redis import Redis
 
 
@@ -29,11 +31,29 @@ def mailuser(dovecot: Dovecot) -> User:
 
 @pytest.fixture
 def start_dovecot() -> Iterator[Callable[..., Dovecot]]:
-    """Give a function that starts a Dovecot with the options of `Options` for one test."""
+    """Give a function that starts a Dovecot with its `Options` for one test."""
     with ExitStack() as servers:
 
         def start(**options: Any) -> Dovecot:
-            return servers.enter_context(Dovecot(Options(**options)))
+            return servers.enter_context(Dovecot(dovecot_config.Options(**options)))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def cyrus() -> Iterator[Cyrus]:
+    """Give the Cyrus with default options that all tests of one worker share."""
+    with Cyrus() as server:
+        yield server
+
+
+@pytest.fixture
+def start_cyrus() -> Iterator[Callable[..., Cyrus]]:
+    """Give a function that starts a Cyrus with its `Options` for one test."""
+    with ExitStack() as servers:
+
+        def start(**options: Any) -> Cyrus:
+            return servers.enter_context(Cyrus(cyrus_config.Options(**options)))
 
         yield start
 
@@ -59,7 +79,7 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed:
         for name, value in getattr(item, "funcargs", {}).items():
-            if isinstance(value, Dovecot | Redis):
+            if isinstance(value, MailServer | Redis):
                 report.sections.append((f"log of {name}", value.log()))
     return report
 
