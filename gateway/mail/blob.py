@@ -52,10 +52,10 @@ async def open_blob(account: Account, blob_id: str) -> Blob | None:
     row = data.emails.row(ref.email_id)
     if row < 0:
         return None
-    if ref.part is None:
+    if not ref.sections:
         return Blob(account, row, "", None, int(data.emails.octets[row]))
     if await account.content.read([row], (Want.STRUCTURE,)):
         return None
     leaves = body.leaves(account.content.structure(row))
-    part = next((leaf for leaf in leaves if leaf.part_id == ref.part), None)
-    return Blob(account, row, ref.part, part.encoding, None) if part is not None else None
+    part = next((leaf for leaf in leaves if (leaf.part_id,) == ref.sections), None)
+    return Blob(account, row, ref.sections[0], part.encoding, None) if part is not None else None

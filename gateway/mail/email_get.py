@@ -184,7 +184,7 @@ class _Parts:
     row: int
 
     def blob_id(self, part: Part) -> str:
-        return ids.part_blob_id(self.id, part.part_id or "1")
+        return ids.part_blob_id(ids.message_blob_id(self.id), part.part_id or "1")
 
     def size(self, part: Part) -> int:
         return body.decoded_size(part)

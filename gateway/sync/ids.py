@@ -9,7 +9,7 @@ alphabet it is hashed.
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -20,7 +20,10 @@ THREAD_DIGEST_OCTETS = 8
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _GUID = re.compile(r"[0-9a-f]{32}")  # Dovecot's begin with a letter or a digit, as it comes
 _MAX_KEPT = 128
-_PART_BLOB = re.compile(r"p(\d+(?:_\d+)*)-([A-Za-z0-9_-]+)")
+_MAX_ID = 255
+_SECTION = r"[1-9][0-9]*(?:_[1-9][0-9]*)*"
+_PART_BLOB = re.compile(rf"p({_SECTION}(?:m{_SECTION})*)-([A-Za-z0-9_-]+)")
+_PACKED_BLOB = re.compile(r"q([A-Z2-7]+)-([A-Za-z0-9_-]+)")
 
 
 def is_id(value: str) -> bool:
@@ -95,12 +98,23 @@ def thread_key_of(id_: str) -> int | None:
     return key if thread_id(key) == id_ else None
 
 
+# --- RFC 8620 §6.2, RFC 8621 §4.1.4: blobs --------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class BlobRef:
-    """What a blobId stands for: a whole message, or one part of it."""
+    """What a blobId stands for.
+
+    `sections` is the way to it: () for the message itself, ("2",) for its part 2, ("2", "1.2") for
+    part 1.2 of the message that is part 2.
+    """
 
     email_id: str
-    part: str | None
+    sections: tuple[str, ...]
+
+
+class UnnamedPart(ValueError):
+    """The part is in so many attached messages that no Id can say where it is."""
 
 
 def message_blob_id(email_id_: str) -> str:
@@ -108,9 +122,16 @@ def message_blob_id(email_id_: str) -> str:
     return "m" + email_id_
 
 
-def part_blob_id(email_id_: str, part: str) -> str:
-    """Blob id of the IMAP section `part` ("1.2"), transfer-decoded."""
-    return f"p{part.replace('.', '_')}-{email_id_}"
+def part_blob_id(blob_id: str, section: str) -> str:
+    """Blob id of a part of a message; of its octets, transfer-decoded.
+
+    blob_id: of the message. section: of the part in it, as in IMAP ("1.2"). Raises UnnamedPart,
+    which parts of an Email itself never do, and ValueError if `blob_id` is no blob id.
+    """
+    ref = parse_blob_id(blob_id)
+    if ref is None:
+        raise ValueError(f"not a blob id: {blob_id!r}")
+    return _part_blob_id(BlobRef(ref.email_id, (*ref.sections, section)))
 
 
 def parse_blob_id(blob_id: str) -> BlobRef | None:
@@ -118,6 +139,65 @@ def parse_blob_id(blob_id: str) -> BlobRef | None:
     if not is_id(blob_id):
         return None
     if blob_id[0] == "m" and len(blob_id) > 1:
-        return BlobRef(blob_id[1:], None)
-    match = _PART_BLOB.fullmatch(blob_id)
-    return BlobRef(match[2], match[1].replace("_", ".")) if match else None
+        return BlobRef(blob_id[1:], ())
+    if match := _PART_BLOB.fullmatch(blob_id):
+        return BlobRef(match[2], _unfold(match[1]))
+    if match := _PACKED_BLOB.fullmatch(blob_id):
+        ref = BlobRef(match[2], _unpack(match[1]))
+        # A part has one id: what fits is not packed, and packed in one way only.
+        return ref if ref.sections and _part_blob_id(ref) == blob_id else None
+    return None
+
+
+def _part_blob_id(ref: BlobRef) -> str:
+    """`p2m1_2-<EmailId>`, or packed `q...-<EmailId>` where that would not be an Id."""
+    way = "m".join(section.replace(".", "_") for section in ref.sections)
+    plain = f"p{way}-{ref.email_id}"
+    if len(plain) <= _MAX_ID:
+        return plain
+    packed = f"q{_pack(ref.sections)}-{ref.email_id}"
+    if len(packed) > _MAX_ID:
+        raise UnnamedPart(f"{len(ref.sections)} messages deep")
+    return packed
+
+
+def _unfold(way: str) -> tuple[str, ...]:
+    return tuple(section.replace("_", ".") for section in way.split("m"))
+
+
+def _pack(sections: tuple[str, ...]) -> str:
+    """In base 32: each number in base 128, with the high bit on all digits but its last; 0 between.
+
+    With the limits of gateway.mime.limits on levels and parts, of whose numbers few can be large,
+    a section of an Email is at most 71 octets: it fits with any Email id (_MAX_KEPT).
+    """
+    octets = bytearray()
+    for section in sections:
+        if octets:
+            octets.append(0)
+        for number in map(int, section.split(".")):
+            digits = [number & 127]
+            while number := number >> 7:
+                digits.append(number & 127 | 128)
+            octets += bytes(reversed(digits))
+    return b32encode(octets).rstrip(b"=").decode("ascii")
+
+
+def _unpack(packed: str) -> tuple[str, ...]:
+    """Inverse of _pack(); () for anything else."""
+    try:
+        octets = b32decode(packed + "=" * (-len(packed) % 8))
+    except ValueError:
+        return ()
+    sections: list[list[int]] = [[]]
+    number = 0
+    for octet in octets:
+        number = number << 7 | octet & 127
+        if octet & 128:
+            continue
+        if number:
+            sections[-1].append(number)
+        else:
+            sections.append([])
+        number = 0
+    return tuple(".".join(map(str, section)) for section in sections) if all(sections) else ()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway.mime.limits import MAX_DEPTH, MAX_PARTS
 from gateway.sync import ids
 from gateway.sync.identity import Tier, of_items
 
@@ -18,11 +19,19 @@ near_ids = st.one_of(
     st.text(max_size=20),
     st.text("EBTmp_-0123456789abAB=+/.\n", max_size=24),
     st.from_regex(r"[ETBmp][A-Za-z0-9_-]{0,20}\n?", fullmatch=True),
-    st.from_regex(r"p[0-9٠-٩_]{0,9}-[A-Za-z0-9_-]{0,20}", fullmatch=True),
+    st.from_regex(r"p[0-9٠-٩_m]{0,9}-[A-Za-z0-9_-]{0,20}", fullmatch=True),
+    st.from_regex(r"q[A-Z2-7]{0,9}-[A-Za-z0-9_-]{0,250}", fullmatch=True),
 )
 digests = st.binary(min_size=ids.EMAIL_DIGEST_OCTETS, max_size=ids.EMAIL_DIGEST_OCTETS)
 keys = st.integers(0, 2**64 - 1)
-parts = st.lists(st.integers(1, 99), min_size=1, max_size=6).map(lambda n: ".".join(map(str, n)))
+parts = st.lists(st.integers(1, 1100), min_size=1, max_size=6).map(lambda n: ".".join(map(str, n)))
+
+
+def blob_id_of(ref: ids.BlobRef) -> str:
+    blob_id = ids.message_blob_id(ref.email_id)
+    for section in ref.sections:
+        blob_id = ids.part_blob_id(blob_id, section)
+    return blob_id
 
 
 @pytest.mark.checklist("A01")
@@ -94,11 +103,7 @@ def test_no_string_is_taken_for_an_id_that_it_is_not(text: str) -> None:
     digest, key, blob = ids.email_digest_of(text), ids.thread_key_of(text), ids.parse_blob_id(text)
     assert digest is None or ids.email_id(digest) == text
     assert key is None or ids.thread_id(key) == text
-    if blob is not None:
-        if blob.part is None:
-            assert ids.message_blob_id(blob.email_id) == text
-        else:
-            assert ids.part_blob_id(blob.email_id, blob.part) == text
+    assert blob is None or blob_id_of(blob) == text
 
 
 @given(near_ids | object_ids)
@@ -107,18 +112,83 @@ def test_the_syntax_of_ids_is_checked_to_the_last_character(text: str) -> None:
 
 
 @pytest.mark.checklist("A01")
-@example(b"M" * 255, Tier.EMAILID, "1.2.3")
-@given(st.binary(max_size=20) | object_ids.map(str.encode), st.sampled_from(Tier), parts)
-def test_blob_ids_are_ids_whatever_names_the_message(item: bytes, tier: Tier, part: str) -> None:
-    """RFC 8474 §3: an EMAILID may itself be of 255 characters."""
+@example(b"M" * 255, Tier.EMAILID, ["1.2.3"])
+@example(b"2-" * 64, Tier.EMAILID, ["1.2.3"])
+@given(
+    st.binary(max_size=20) | object_ids.map(str.encode),
+    st.sampled_from(Tier),
+    st.lists(parts, max_size=4),
+)
+def test_blob_ids_are_ids_whatever_names_the_message(
+    item: bytes, tier: Tier, sections: list[str]
+) -> None:
+    """RFC 8474 §3: an EMAILID may itself be of 255 characters, in any of their alphabet."""
     known = of_items(tier, [item])
     email_id = known.given[0] if known.given else ids.email_id(known.digests[0])
     assert ID.fullmatch(email_id)
-    message, attachment = ids.message_blob_id(email_id), ids.part_blob_id(email_id, part)
-    assert ID.fullmatch(message)
-    assert ID.fullmatch(attachment)
-    assert ids.parse_blob_id(message) == ids.BlobRef(email_id, None)
-    assert ids.parse_blob_id(attachment) == ids.BlobRef(email_id, part)
+    ref = ids.BlobRef(email_id, tuple(sections))
+    made = blob_id_of(ref)
+    assert ID.fullmatch(made)
+    assert ids.parse_blob_id(made) == ref
+
+
+@pytest.mark.checklist("A01")
+@given(object_ids.filter(ids.is_kept), object_ids.filter(ids.is_kept), parts, parts)
+def test_blobs_that_differ_have_ids_that_differ(one: str, two: str, a: str, b: str) -> None:
+    """RFC 8620 §6.2: whatever the Email ids look like."""
+    refs = [ids.BlobRef(id_, way) for id_ in (one, two) for way in ((), (a,), (b,), (a, b))]
+    assert len({blob_id_of(ref) for ref in refs}) == len(set(refs))
+
+
+def test_blob_ids_read_as_their_sections() -> None:
+    """RFC 9051 §6.4.5: sections of the message, and of the messages in it."""
+    assert ids.message_blob_id("E1") == "mE1"
+    assert ids.part_blob_id("mE1", "1.2") == "p1_2-E1"
+    assert ids.part_blob_id("p2-E1", "1.2") == "p2m1_2-E1"
+    assert ids.part_blob_id("p2m1-E1", "3") == "p2m1m3-E1"
+    with pytest.raises(ValueError, match="no"):
+        ids.part_blob_id("E1", "1")
+
+
+@pytest.mark.checklist("A01", "N17")
+@pytest.mark.parametrize("large", range(8))
+def test_every_part_of_an_email_can_be_named(large: int) -> None:
+    """RFC 8620 §1.2: also MAX_DEPTH levels down, with as many large numbers as MAX_PARTS has."""
+    email_id = "M" * 128
+    assert ids.is_kept(email_id)
+    section = ".".join(["130"] * large + ["1"] * (MAX_DEPTH - large))
+    assert large * 130 <= MAX_PARTS
+    made = ids.part_blob_id(ids.message_blob_id(email_id), section)
+    assert ID.fullmatch(made)
+    assert ids.parse_blob_id(made) == ids.BlobRef(email_id, (section,))
+
+
+def deeper(blob_id: str) -> str | None:
+    try:
+        return ids.part_blob_id(blob_id, "1.2")
+    except ids.UnnamedPart:
+        return None
+
+
+@pytest.mark.parametrize("email_id", ["E0123456789abcdef", "M" * 128])
+def test_parts_deep_in_attached_messages_are_named_as_far_as_an_id_goes(email_id: str) -> None:
+    """RFC 8620 §1.2: an Id has 255 characters; no two parts share one."""
+    made = [ids.message_blob_id(email_id)]
+    while (blob_id := deeper(made[-1])) is not None:
+        made.append(blob_id)
+        assert ID.fullmatch(blob_id)
+        assert ids.parse_blob_id(blob_id) == ids.BlobRef(email_id, ("1.2",) * (len(made) - 1))
+    assert len(made) > 20
+
+
+def test_a_packed_id_is_only_for_what_has_no_other() -> None:
+    """RFC 8620 §6.2: one blob, one id."""
+    deep = ids.part_blob_id(ids.message_blob_id("M" * 128), ".".join(["1"] * 64))
+    assert deep.startswith("q")
+    packed, _, email_id = deep[1:].partition("-")
+    assert ids.parse_blob_id(deep) is not None
+    for other in (f"q{packed}-M", f"q{packed}AA-{email_id}", f"qAA-{email_id}", f"q-{email_id}"):
+        assert ids.parse_blob_id(other) is None, other
 
 
 @pytest.mark.checklist("A09")
