@@ -157,58 +157,7 @@ def test_inline_parts_are_no_attachments() -> None:
     assert not body.has_attachment(multipart("alternative", PLAIN, HTML))
 
 
-# --- EmailBodyPart ------------------------------------------------------------------------------
-
-ALL = (*body.DEFAULT_PROPERTIES, "subParts")
-
-
-@pytest.mark.checklist("N17")
-def test_a_body_part_has_the_properties_that_are_asked_for() -> None:
-    picture = Part(
-        part_id="2",
-        type="image/png",
-        parameters={"name": "old.png"},
-        disposition="inline",
-        disposition_parameters={"filename": "new.png"},
-        cid="cid@x",
-        language=("de",),
-        location="http://x/",
-        encoding="base64",
-        size=78 + 6,
-    )
-    root = Part(None, "multipart/mixed", children=(Part("1", "text/plain", size=5), picture))
-    shown = body.body_part(root, lambda part: f"blob{part.part_id}", ALL)
-    assert (shown["partId"], shown["blobId"], shown["type"]) == (None, None, "multipart/mixed")
-    assert set(shown) == body.PROPERTIES
-    assert shown["subParts"] == [
-        {
-            "partId": "1",
-            "blobId": "blob1",
-            "size": 5,
-            "name": None,
-            "type": "text/plain",
-            "charset": "us-ascii",
-            "disposition": None,
-            "cid": None,
-            "language": None,
-            "location": None,
-            "subParts": None,
-        },
-        {
-            "partId": "2",
-            "blobId": "blob2",
-            "size": 60,
-            "name": "new.png",
-            "type": "image/png",
-            "charset": None,
-            "disposition": "inline",
-            "cid": "cid@x",
-            "language": ["de"],
-            "location": "http://x/",
-            "subParts": None,
-        },
-    ]
-    assert body.body_part(picture, str, ["type"]) == {"type": "image/png"}
+# --- Parts ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.checklist("N18")
