@@ -23,7 +23,6 @@ _ORDINARY = re.compile(
 _QUOTED = re.compile(rb'"((?>(?:[^"\\]++|\\.)*))"', re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _NOT_ANGLE = re.compile(rb"[^<>]*+")
-_COMMENT_PIECE = re.compile(rb"[^()\\]++|\\.|[()]|\\", re.DOTALL)
 _COMMENT = re.compile(rb"\([^()]*+\)")
 _LITERAL = re.compile(rb"\[[^][\\]*+\]")
 _ATOM = re.compile(rb'[^\s()<>@,;:\\"\[]++')
@@ -155,25 +154,13 @@ class _Parser:
         self._name_end = len(self._phrase)
 
     def _read_comment(self) -> None:
-        depth = 0
-        text = []
-        position = self._position
-        while piece := _COMMENT_PIECE.match(self._value, position):
-            position = piece.end()
-            match piece[0]:
-                case b"(":
-                    depth += 1
-                case b")":
-                    depth -= 1
-                    if depth == 0:
-                        break
-            text.append(piece[0])
-        else:
+        start, end = self._position, words.comment_end(self._value, self._position)
+        if end is None:
             self._comments_end = False
             return
-        self._position = position
+        self._position = end
         if self._address or self._at is not None:
-            self._comment = self._comment or b"".join(text[1:])
+            self._comment = self._comment or self._value[start + 1 : end - 1]
         self._phrase.append(b" ")
 
     def _read_quoted(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeGuard
 
-from gateway.mime import parameters, words
+from gateway.mime import contentfields, parameters
 from gateway.mime.limits import MAX_DEPTH, MAX_PARTS
 
 Value: TypeAlias = "bytes | int | Sequence[Value] | None"
@@ -126,7 +126,7 @@ def _leaf(items: list[Value], section: str, default_type: str) -> Part:
     type_ = _media_type(items) or default_type
     rest = items[7:]
     lines = None
-    if type_ in ("message/rfc822", "message/global") and _is_list(_at(rest, 0)):
+    if type_ in contentfields.MESSAGE_TYPES and _is_list(_at(rest, 0)):
         lines = _number(_at(rest, 2))  # after the envelope and the body structure
         rest = rest[3:]
     elif rest and (number := _number(rest[0])) is not None:
@@ -141,7 +141,7 @@ def _leaf(items: list[Value], section: str, default_type: str) -> Part:
         parameters=parameters.from_list(_at(items, 2)),
         disposition=_disposition(disposition),
         disposition_parameters=_disposition_parameters(disposition),
-        cid=_cid(_text_at(items, 3)),
+        cid=_cid(_at(items, 3)),
         language=_language(language),
         location=_location(location),
         encoding=_token(_text_at(items, 5)) or "7bit",
@@ -187,7 +187,7 @@ def _at(items: Sequence[Value], index: int) -> Value:
 
 
 def _text(value: Value) -> str:
-    return words.plain(words.unfold(value)).strip() if isinstance(value, bytes) else ""
+    return contentfields.text(value) if isinstance(value, bytes) else ""
 
 
 def _text_at(items: Sequence[Value], index: int) -> str:
@@ -225,8 +225,8 @@ def _disposition_parameters(value: Value) -> Mapping[str, str]:
     return parameters.from_list(value[1]) if _is_list(value) and len(value) > 1 else {}
 
 
-def _cid(text: str) -> str | None:
-    return text.strip("<> \t") or None
+def _cid(value: Value) -> str | None:
+    return contentfields.cid(value) if isinstance(value, bytes) else None
 
 
 def _language(value: Value) -> tuple[str, ...] | None:
@@ -235,4 +235,4 @@ def _language(value: Value) -> tuple[str, ...] | None:
 
 
 def _location(value: Value) -> str | None:
-    return "".join(_text(value).split()) or None
+    return contentfields.location(value) if isinstance(value, bytes) else None

@@ -15,11 +15,26 @@ ENCODED_WORD = re.compile(rb"=\?[^?\s]++\?[bBqQ]\?[^?\s]*+\?=")
 _GAP = re.compile(rb"([ \t\r\n]++)")
 _LINE_END = re.compile(rb"\r?\n")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_COMMENT_PIECE = re.compile(rb"[^()\\]++|\\.|[()]|\\", re.DOTALL)
 
 
 def unfold(value: bytes) -> bytes:
     """RFC 5322 §2.2.3: the value without the line ends that white space follows in a field."""
     return _LINE_END.sub(b"", value) if b"\n" in value else value
+
+
+def comment_end(value: bytes, start: int) -> int | None:
+    """RFC 5322 §3.2.2: where the comment that opens at `start` ends, None if it does not."""
+    depth = 0
+    while piece := _COMMENT_PIECE.match(value, start):
+        start = piece.end()
+        if piece[0] == b"(":
+            depth += 1
+        elif piece[0] == b")":
+            depth -= 1
+            if depth == 0:
+                return start
+    return None
 
 
 def decode(text: bytes) -> str:
