@@ -37,3 +37,8 @@ NO_SORT_PARTIAL = Quirk(
     what="CONTEXT=SORT is missing, and SORT with PARTIAL is refused; Dovecot has it all the same",
     transcript="C: a UID SORT RETURN (PARTIAL 1:50) (DATE) UTF-8 ALL\nS: a BAD Unknown argument",
 )
+STATUS_MAILBOXID = Quirk(
+    server="Cyrus 3.6, as Debian 12 has it",
+    what="STATUS (MAILBOXID) answers with memory that is used for something else by then",
+    transcript="C: a STATUS INBOX (MAILBOXID)\nS: * STATUS INBOX (MAILBOXID (s|_\xb7U))",
+)

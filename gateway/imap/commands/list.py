@@ -1,4 +1,7 @@
-"""RFC 9051 §6.3.9 LIST; RFC 5258 LIST-EXTENDED, RFC 5819 LIST-STATUS, RFC 6154 SPECIAL-USE."""
+"""RFC 9051 §6.3.9 LIST; RFC 5258 LIST-EXTENDED, RFC 5819 LIST-STATUS, RFC 6154 SPECIAL-USE.
+
+RFC 9590 LIST-METADATA: for the ids that Cyrus has for mailboxes.
+"""
 
 # ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from gateway.imap.command import Command, Commander
+from gateway.imap.commands.metadata import parse_unique_id, unique_id_for
 from gateway.imap.commands.status import (
     Status,
     StatusOf,
@@ -49,14 +53,24 @@ class Listed:
 
 
 class List(Command[list[Listed]]):
-    """LIST "" "*", with RFC 5258 return options and STATUS items, or LSUB."""
+    """LIST "" "*", with RFC 5258 return options and STATUS items, or LSUB.
+
+    `unique_id` is the return option that asks for the mailboxes' ids, if STATUS does not.
+    """
 
     def __init__(
-        self, returns: Sequence[str] = (), status: Sequence[str] = (), *, lsub: bool = False
+        self,
+        returns: Sequence[str] = (),
+        status: Sequence[str] = (),
+        unique_id: Sequence[Encoded] = (),
+        *,
+        lsub: bool = False,
     ) -> None:
         self.name = "LSUB" if lsub else "LIST"  # type: ignore[misc]
         self._returns = returns
         self._items = status
+        self._unique_id = unique_id
+        self._ids: dict[bytes, str | None] = {}
         self._listed: dict[bytes, Listed] = {}
         self._status: dict[bytes, Status] = {}
 
@@ -66,6 +80,7 @@ class List(Command[list[Listed]]):
         if self._items:
             options.append(encode.item("STATUS"))
             options.append(encode.parenthesised(*map(encode.item, self._items)))
+        options += self._unique_id
         if options:
             arguments += [encode.atom("RETURN"), encode.parenthesised(*options)]
         return encode.join(*arguments)
@@ -80,10 +95,18 @@ class List(Command[list[Listed]]):
             mailbox, status = parse_status(response)
             self._status[mailbox] = status
             return True
+        if response.name == "METADATA" and self._unique_id:
+            mailbox, unique_id = parse_unique_id(response)
+            self._ids[mailbox] = unique_id
+            return True
         return False
 
     def finish(self, tagged: Tagged) -> list[Listed]:
         self.check(tagged)
+        for wire, unique_id in self._ids.items():
+            status = self._status.get(wire, None if self._items else Status())
+            if status is not None:
+                self._status[wire] = replace(status, mailbox_id=unique_id)
         return [
             replace(listed, status=self._status.get(wire) if listed.selectable else None)
             for wire, listed in self._listed.items()
@@ -132,7 +155,7 @@ async def list_mailboxes(conn: Commander, before: Sequence[Command[None]] = ()) 
     while True:
         items = items_for(conn) if with_status else ()
         try:
-            listed = await _run(conn, before, List(returns, items))
+            listed = await _run(conn, before, List(returns, items, unique_id_for(conn)))
         except CommandRefused as refused:
             if refused.status == "BAD" and "X-GUID" in items:
                 conn.quirks.add(NO_X_GUID)
@@ -178,7 +201,12 @@ async def _with_status(conn: Commander, listed: list[Listed]) -> list[Listed]:
     items = items_for(conn)
     results = await conn.run_all(*(StatusOf(each.wire, items) for each in selectable))
     found = dict(zip((each.wire for each in selectable), results, strict=True))
-    return [
-        replace(each, status=status) if isinstance(status := found.get(each.wire), Status) else each
-        for each in listed
-    ]
+    return [_figured(each, found.get(each.wire)) for each in listed]
+
+
+def _figured(listed: Listed, status: object) -> Listed:
+    """With the figures of a STATUS, if it had any; the id may have come with the LIST."""
+    if not isinstance(status, Status):
+        return replace(listed, status=None)
+    known = listed.status.mailbox_id if listed.status else None
+    return replace(listed, status=replace(status, mailbox_id=status.mailbox_id or known))

@@ -74,16 +74,22 @@ def items_for(conn: Commander) -> tuple[str, ...]:
     items: tuple[str, ...] = _ITEMS
     if "CONDSTORE" in conn.capabilities or "QRESYNC" in conn.capabilities:
         items += ("HIGHESTMODSEQ",)
-    if "OBJECTID" in conn.capabilities:
+    if "OBJECTID" in conn.capabilities and not is_cyrus(conn):  # see quirks.STATUS_MAILBOXID
         return (*items, "MAILBOXID")
     if has_x_guid(conn):
         return (*items, "X-GUID")
     return items
 
 
+def is_cyrus(conn: Commander) -> bool:
+    """Whether the server is Cyrus, which need not tell its name."""
+    return "DIGEST=SHA1" in conn.capabilities or conn.server_name == "cyrus imapd"
+
+
 def has_x_guid(conn: Commander) -> bool:
     """Whether the server may be Dovecot, which does not announce X-GUID, and has not refused it."""
-    return conn.server_name in (None, "dovecot") and NO_X_GUID not in conn.quirks
+    named = conn.server_name == "dovecot" or (conn.server_name is None and not is_cyrus(conn))
+    return named and NO_X_GUID not in conn.quirks
 
 
 def parse_status(response: Untagged) -> tuple[bytes, Status]:
