@@ -89,6 +89,11 @@ class Pool:
         await asyncio.gather(*ends, *self._closing)
 
     @property
+    def size(self) -> int:
+        """Connections there can be."""
+        return self._size
+
+    @property
     def count(self) -> int:
         """Connections there are, idle, lent or being made."""
         return len(self._idle) + len(self._leased) + self._connecting

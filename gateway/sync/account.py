@@ -33,6 +33,7 @@ from gateway.sync.indexer import begin, index_account, index_structures
 from gateway.sync.memory import give_back
 from gateway.sync.placements import MailboxColumns
 from gateway.sync.reader import Reader
+from gateway.sync.searching import Searching
 from gateway.sync.shelf import Shelf
 from gateway.sync.watcher import watch
 
@@ -79,6 +80,7 @@ class Account:
         self.pool = pool
         self.last_used = time.monotonic()
         self.content = Content(Reader(data, pool), shelf)
+        self.searching = Searching(data, pool, self.recheck, self.content.load_headers)
         self._shelf = shelf
         self._checker = Checker(data)
         self._lock = asyncio.Lock()
@@ -276,7 +278,7 @@ class Account:
     @property
     def nbytes(self) -> int:
         """Octets in memory."""
-        return self.data.nbytes
+        return self.data.nbytes + self.searching.nbytes
 
 
 @asynccontextmanager

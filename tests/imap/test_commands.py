@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.imap.commands.examine import Examine
 from gateway.imap.commands.list import Listed, list_mailboxes
 from gateway.imap.commands.namespace import Namespace, Namespaces, namespaces
 from gateway.imap.commands.rights import my_rights
 from gateway.imap.commands.search import uid_search, uid_sort
 from gateway.imap.commands.status import Status, status_of
-from gateway.imap.errors import CommandRefused, ProtocolError
+from gateway.imap.errors import CommandRefused, MailboxUnavailable, ProtocolError
 from gateway.imap.quirks import NO_ESEARCH, NO_LIST_RETURN, NO_SORT_PARTIAL, NO_X_GUID
 from gateway.imap.wire import criteria
 from tests.imap.sessions import Answers, session
@@ -205,6 +206,8 @@ async def test_without_acl_no_rights_are_asked_for() -> None:
 
 _SEARCHES: dict[str, tuple[bytes, list[bytes], list[int]]] = {
     "ESEARCH": (b"ESEARCH", [b'* ESEARCH (TAG "{tag}") UID ALL 5:7,2', b"OK"], [2, 5, 6, 7]),
+    "ESEARCH with duplicates": (b"ESEARCH", [b"* ESEARCH UID ALL 5:6,2,6:5", b"OK"], [2, 5, 6]),
+    "both": (b"ESEARCH", [b"* SEARCH 4 2", b"* ESEARCH UID ALL 2:3", b"OK"], [2, 3, 4]),
     "ESEARCH of nothing": (b"ESEARCH", [b'* ESEARCH (TAG "{tag}") UID', b"OK"], []),
     "SEARCH in answer to ESEARCH": (b"ESEARCH", [b"* SEARCH 9 3 3 ", b"OK"], [3, 9]),
     "SEARCH": (b"", [b"* SEARCH 9 3 (MODSEQ 917)", b"OK"], [3, 9]),
@@ -215,6 +218,7 @@ _SEARCHES: dict[str, tuple[bytes, list[bytes], list[int]]] = {
 }
 
 
+@pytest.mark.quirk(43)
 @pytest.mark.parametrize(
     ("capability", "answer", "expected"), _SEARCHES.values(), ids=_SEARCHES.keys()
 )
@@ -236,12 +240,38 @@ async def test_esearch_is_not_tried_again_where_it_is_refused() -> None:
         assert len(received) == 3
 
 
+@pytest.mark.quirk(31)
+async def test_where_all_is_refused_every_number_is_asked_for() -> None:
+    answers: Answers = {
+        b"UID SEARCH RETURN (ALL) ALL": [b"BAD no ALL"],
+        b"UID SEARCH ALL": [b"BAD no ALL"],
+        b"UID SEARCH RETURN (ALL) 1:*": [b"BAD no RETURN"],
+        b"UID SEARCH 1:*": [b"* SEARCH 2 1", b"OK"],
+    }
+    async with session(b"IMAP4rev1 ESEARCH", answers=answers) as (connection, received):
+        assert await uid_search(connection, criteria.ALL) == [1, 2]
+        assert received[-1].line == b"UID SEARCH 1:*"
+
+
 async def test_a_refused_search_is_told() -> None:
-    answers: Answers = {b"UID SEARCH RETURN (ALL) ALL": [b"NO [BADCHARSET] no"]}
-    async with session(b"IMAP4rev1 ESEARCH", answers=answers) as (connection, _):
+    subject = b'UID SEARCH RETURN (ALL) SUBJECT "x"'
+    answers: Answers = {subject: [b"NO [BADCHARSET] no"]}
+    async with session(b"IMAP4rev1 ESEARCH", answers=answers) as (connection, received):
         with pytest.raises(CommandRefused) as refused:
-            await uid_search(connection, criteria.ALL)
+            await uid_search(connection, criteria.text("SUBJECT", "x"))
         assert refused.value.code == "BADCHARSET"
+        assert len(received) == 1
+
+
+async def test_a_mailbox_that_can_not_be_opened_is_told_and_not_searched_twice() -> None:
+    answers: Answers = {
+        b"EXAMINE gone": [b"NO [NONEXISTENT] no such mailbox"],
+        b"UID SEARCH ALL": [b"BAD no mailbox"],
+    }
+    async with session(b"IMAP4rev1", answers=answers) as (connection, received):
+        with pytest.raises(MailboxUnavailable):
+            await uid_search(connection, criteria.ALL, Examine(b"gone"))
+        assert [command.verb for command in received] == [b"EXAMINE", b"UID"]
 
 
 async def test_a_search_result_of_billions_is_a_protocol_error() -> None:

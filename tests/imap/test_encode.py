@@ -176,8 +176,18 @@ def test_what_does_not_fit_the_grammar_is_refused(refused: Callable[[], object])
         (criteria.header("Message-ID", "<a@b>"), b'HEADER "Message-ID" "<a@b>"'),
         (
             criteria.any_of(criteria.ALL, criteria.flag("\\Seen"), criteria.flag("\\Draft")),
-            b"OR (ALL) (OR (SEEN) (DRAFT))",
+            b"OR ALL OR SEEN DRAFT",
         ),
+        (
+            criteria.any_of(*(criteria.text("TO", name) for name in "abcd")),
+            b'OR OR TO "a" TO "b" OR TO "c" TO "d"',
+        ),
+        (
+            criteria.any_of(criteria.all_of(criteria.ALL, criteria.ALL), criteria.ALL),
+            b"OR (ALL ALL) ALL",
+        ),
+        (criteria.negate(criteria.any_of(criteria.ALL, criteria.ALL)), b"NOT OR ALL ALL"),
+        (criteria.all_of(criteria.all_of(criteria.ALL), criteria.ALL), b"ALL ALL"),
         (
             criteria.negate(criteria.all_of(criteria.flag("\\Seen"), criteria.text("TO", "x"))),
             b'NOT (SEEN TO "x")',

@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 from gateway.imap.command import Command, Commander
 from gateway.imap.errors import CommandRefused
 from gateway.imap.quirks import NO_ESEARCH, NO_SORT_PARTIAL
 from gateway.imap.wire import encode
-from gateway.imap.wire.criteria import Criteria
+from gateway.imap.wire.criteria import ALL, EVERY_NUMBER, Criteria
 from gateway.imap.wire.encode import Encoded
-from gateway.imap.wire.responses import Tagged, Untagged, number
+from gateway.imap.wire.responses import Tagged, Untagged
 from gateway.imap.wire.sequences import parse_numbers
 from gateway.imap.wire.tokens import Value
 
@@ -29,9 +29,7 @@ class _Results(Command[list[int]]):
             return self._collect_esearch(response.values)
         if response.name != self.name:
             return False
-        for value in response.values:
-            if (uid := number(value)) is not None:  # else it is the list (MODSEQ n)
-                self._numbers.append(uid)
+        self._numbers += response.numbers
         return True
 
     def _collect_esearch(self, values: Sequence[Value]) -> bool:
@@ -99,17 +97,40 @@ class Sort(_Results):
         return list(dict.fromkeys(self._numbers))
 
 
-async def uid_search(conn: Commander, criteria: Criteria) -> list[int]:
-    """UIDs of the selected mailbox that match, ascending. Raises CommandRefused (BADCHARSET...)."""
+async def uid_search(conn: Commander, criteria: Criteria, *before: Command[Any]) -> list[int]:
+    """UIDs of the selected mailbox that match, ascending.
+
+    `before` (an EXAMINE) is sent ahead, in the same round trip. Raises CommandRefused: for a word
+    outside of ASCII BADCHARSET, or whatever servers say that do not know the code.
+    """
+    try:
+        return await _search(conn, criteria, *before)
+    except CommandRefused as refused:
+        if criteria != ALL or refused.command != Search.name:
+            raise
+        return await _search(conn, EVERY_NUMBER)
+
+
+async def _search(conn: Commander, criteria: Criteria, *before: Command[Any]) -> list[int]:
     extended = "ESEARCH" in conn.capabilities or "IMAP4REV2" in conn.capabilities
     if extended and NO_ESEARCH not in conn.quirks:
         try:
-            return await conn.run(Search(criteria, extended=True))
+            return await _run(conn, Search(criteria, extended=True), before)
         except CommandRefused as refused:
-            if refused.status != "BAD":
+            if refused.command != Search.name or refused.code == "BADCHARSET":
                 raise
-            conn.quirks.add(NO_ESEARCH)
-    return await conn.run(Search(criteria, extended=False))
+        found = await _run(conn, Search(criteria, extended=False), ())
+        conn.quirks.add(NO_ESEARCH)
+        return found
+    return await _run(conn, Search(criteria, extended=False), before)
+
+
+async def _run(conn: Commander, search: Search, before: Sequence[Command[Any]]) -> list[int]:
+    results = await conn.run_all(*before, search)
+    for result in results:
+        if isinstance(result, CommandRefused):
+            raise result
+    return cast("list[int]", results[-1])
 
 
 async def uid_sort(

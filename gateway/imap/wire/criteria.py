@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from gateway.imap.wire import encode
-from gateway.imap.wire.encode import Encoded, SequenceSet
+from gateway.imap.wire.encode import Encoded, Literal, SequenceSet
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _FLAG_KEYS = {
@@ -20,13 +20,27 @@ _FLAG_KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """A search key; `ascii` tells whether it can do without CHARSET UTF-8."""
+    """A search key, or several; `ascii` tells whether they can do without CHARSET UTF-8.
+
+    `is_one` is False for several, which are one only in parentheses. Some servers know none.
+    """
 
     encoded: Encoded
     ascii: bool = True
+    is_one: bool = True
+
+    @property
+    def octets(self) -> int:
+        """The length on the command line, literals included."""
+        return sum(
+            len(part.octets) if isinstance(part, Literal) else len(part)
+            for part in self.encoded.segments
+        )
 
 
 ALL = Criteria(encode.atom("ALL"))
+EVERY_NUMBER = Criteria(encode.sequence_set(b"1:*"))
+"""The same, for servers that do not know ALL."""
 
 
 def flag(name: str, *, is_set: bool = True) -> Criteria:
@@ -82,22 +96,26 @@ def negate(key: Criteria) -> Criteria:
 
 
 def any_of(*keys: Criteria) -> Criteria:
-    """OR, nested to the right. Raises ValueError without a key."""
+    """OR, nested no deeper than need be. Raises ValueError without a key."""
     if not keys:
         raise ValueError("OR needs a key")
-    result = keys[-1]
-    for key in reversed(keys[:-1]):
-        encoded = encode.join(encode.atom("OR"), _group(key), _group(result))
-        result = Criteria(encoded, key.ascii and result.ascii)
-    return result
+    if len(keys) == 1:
+        return keys[0]
+    middle = len(keys) // 2
+    one, other = any_of(*keys[:middle]), any_of(*keys[middle:])
+    encoded = encode.join(encode.atom("OR"), _group(one), _group(other))
+    return Criteria(encoded, one.ascii and other.ascii)
 
 
 def all_of(*keys: Criteria) -> Criteria:
     """All of the keys; ALL without one."""
     if not keys:
         return ALL
-    return Criteria(encode.join(*(key.encoded for key in keys)), all(key.ascii for key in keys))
+    if len(keys) == 1:
+        return keys[0]
+    encoded = encode.join(*(key.encoded for key in keys))
+    return Criteria(encoded, all(key.ascii for key in keys), is_one=False)
 
 
 def _group(key: Criteria) -> Encoded:
-    return encode.parenthesised(key.encoded)
+    return key.encoded if key.is_one else encode.parenthesised(key.encoded)
