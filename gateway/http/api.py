@@ -14,6 +14,7 @@ from gateway.jmap.envelope import Invocation, parse_request
 from gateway.jmap.errors import limit_exceeded
 from gateway.jmap.registry import AccountRef
 from gateway.obs.log import get_logger
+from gateway.sync.turns import Turns
 
 # Web mails send bursts of requests, and their users would see an error where a moment's wait does:
 # so many of a user wait for their turn, so long at most.
@@ -64,8 +65,9 @@ class Api:
             session_state=session_of(services, account, request)["state"],
             registry=services.registry,
             on_error=_log_error,
+            give_turn=Turns().give,
         )
-        return ijson.encode(await dispatch(parsed, context))
+        return b"".join(await dispatch(parsed, context))
 
 
 def _log_error(error: Exception, invocation: Invocation) -> None:

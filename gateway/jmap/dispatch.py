@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.jmap import response
 from gateway.jmap.envelope import Invocation, Request
-from gateway.jmap.errors import MethodError
+from gateway.jmap.errors import MethodError, request_too_large
 from gateway.jmap.limits import Limits
 from gateway.jmap.references import Budget, Response, resolve
 from gateway.jmap.registry import AccountRef, CallContext, Registry
@@ -21,7 +22,8 @@ class Context:
     """For whom and with what a request is run.
 
     `accounts` are those in the user's Session object, by account id, and `session_state` is its
-    state. `on_error` is told every exception that no method should have let out.
+    state. `on_error` is told every exception that no method should have let out. `give_turn` is
+    awaited between steps of work that does not wait for anything by itself.
     """
 
     accounts: Mapping[str, AccountRef]
@@ -29,29 +31,50 @@ class Context:
     session_state: str
     registry: Registry
     on_error: Callable[[Exception, Invocation], None]
+    give_turn: Callable[[], Awaitable[None]]
 
 
-async def dispatch(request: Request, context: Context) -> dict[str, Any]:
-    """The Response object (RFC 8620 §3.4). A call that fails does not stop those after it."""
+async def dispatch(request: Request, context: Context) -> list[bytes]:
+    """The Response object (RFC 8620 §3.4), encoded, in pieces.
+
+    A call that fails does not stop those after it.
+    """
     opened = context.registry.opened(request.using)
     call = CallContext(context.accounts, context.limits, dict(request.created_ids or {}))
     budget = Budget(context.limits)
     responses: list[Response] = []
+    room = context.limits.max_size_response
+    body = [response.START]
     for invocation in request.calls:
         name = invocation.name
         try:
             run = context.registry.method(name, opened)
             arguments = await run(call, resolve(invocation.arguments, responses, budget))
+            encoded = await _encoded(name, arguments, invocation.call_id, room, context)
         except MethodError as error:
             name, arguments = "error", error.arguments()
+            encoded = [*response.invocation(name, arguments, invocation.call_id)]
         except Exception as error:
             context.on_error(error, invocation)
             name, arguments = "error", _UNEXPECTED.arguments()
+            encoded = [*response.invocation(name, arguments, invocation.call_id)]
+        body += [b","] * bool(responses) + encoded
+        room -= sum(map(len, encoded))
         responses.append((name, arguments, invocation.call_id))
-    response: dict[str, Any] = {
-        "methodResponses": responses,
-        "sessionState": context.session_state,
-    }
-    if request.created_ids is not None:
-        response["createdIds"] = call.created_ids
-    return response
+    created_ids = call.created_ids if request.created_ids is not None else None
+    body.append(response.end(context.session_state, created_ids))
+    return body
+
+
+async def _encoded(
+    name: str, arguments: dict[str, Any], call_id: str, room: int, context: Context
+) -> list[bytes]:
+    """An answer in pieces. Raises MethodError requestTooLarge beyond `room` octets."""
+    pieces = []
+    for piece in response.invocation(name, arguments, call_id):
+        pieces.append(piece)
+        room -= len(piece)
+        if room < 0:
+            raise request_too_large("The answers together are too large; ask for fewer objects.")
+        await context.give_turn()
+    return pieces

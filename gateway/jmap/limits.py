@@ -25,6 +25,8 @@ class Limits:
     # Objects per /set: one call becomes few IMAP commands, but each object has its own answer.
     max_objects_in_set: int = 1000
 
+    # Octets. Room for the text of a thousand letters; a client that wants more can ask twice.
+    max_size_response: int = 64_000_000
     # Levels of arrays and objects. Deep enough for any filter and any body structure a client
     # composes, and far below what a JSON encoder or a recursive function bears.
     max_json_depth: int = 64

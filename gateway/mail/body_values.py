@@ -15,7 +15,7 @@ from gateway.sync.turns import off_loop
 # Longer texts are shown from their start, as truncated; the blob has all of it.
 MAX_VALUE_OCTETS: Final = 5 << 20
 
-MAX_VALUES_OCTETS: Final = 64 << 20
+MAX_VALUES_OCTETS: Final = 32 << 20
 """Octets that the values of one method call are read from."""
 
 # The message is there, but the server does not give this part of it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,13 +41,18 @@ class Caller:
             session_state="session-1",
             registry=REGISTRY,
             on_error=lambda error, invocation: self.reported.append((error, invocation)),
+            give_turn=self._give_turn,
         )
+        self.turns = 0
+
+    async def _give_turn(self) -> None:
+        self.turns += 1
 
     async def post(self, *calls: list[Any], **members: Any) -> dict[str, Any]:
         """The Response, through the encoders, as a client sees it."""
         body = encode({"using": [CORE, FOO_URI], "methodCalls": calls} | members)
         request = parse_request(decode(body, max_depth=64), Limits(), REGISTRY.capabilities)
-        response = decode(encode(await dispatch(request, self.context)), max_depth=250)
+        response = decode(b"".join(await dispatch(request, self.context)), max_depth=250)
         assert isinstance(response, dict)
         return response
 
@@ -250,3 +256,32 @@ async def test_any_calls_get_one_response_each(calls: list[list[Any]]) -> None:
     for (name, _, _), (response_name, members, _) in zip(calls, responses, strict=True):
         assert response_name == name or members["type"]
     assert caller.reported == []
+
+
+# --- The Response --------------------------------------------------------------------------------
+
+
+@pytest.mark.checklist("C01")
+@given(st.dictionaries(st.text(max_size=5), json_values | st.lists(json_values, min_size=33)))
+async def test_an_answer_in_pieces_is_the_same_json(arguments: dict[str, Any]) -> None:
+    """RFC 8620 §3.4: however many pieces it is encoded in."""
+    members = {"many": {str(n): [n] for n in range(100)}} | arguments
+    call = ["Core/echo", {f"a{name}": value for name, value in members.items()}, "c1"]
+    assert await Caller().responses(call, using=[CORE]) == [call]
+
+
+async def test_others_have_their_turn_while_a_long_answer_is_encoded() -> None:
+    """RFC 8620 §8.5: one request does not hold up the rest."""
+    caller = Caller()
+    await caller.responses(["Core/echo", {"list": [{"n": n} for n in range(1000)]}, "c1"])
+    assert caller.turns > 30
+
+
+@pytest.mark.checklist("C17")
+async def test_answers_that_are_too_large_together_are_refused_one_by_one() -> None:
+    """RFC 8620 §5.1: requestTooLarge; what there is room for is answered."""
+    caller = Caller()
+    caller.context = replace(caller.context, limits=Limits(max_size_response=1000))
+    calls = [["Core/echo", {"a": "x" * size}, str(size)] for size in (800, 900, 10)]
+    names = [(name, args.get("type")) for name, args, _ in await caller.responses(*calls)]
+    assert names == [("Core/echo", None), ("error", "requestTooLarge"), ("Core/echo", None)]

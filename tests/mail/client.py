@@ -21,6 +21,7 @@ from gateway.store.base import Store
 from gateway.store.opening import open_store
 from gateway.sync.account import Account
 from gateway.sync.accounts import Accounts, Settings
+from gateway.sync.turns import Turns
 from tests.servers.dovecot import Dovecot, User
 
 REGISTRY = Registry(TYPES, (ECHO,))
@@ -50,12 +51,13 @@ class Client:
         value = {"using": [MAIL], "methodCalls": invocations}
         request = parse_request(value, DEFAULTS, REGISTRY.capabilities)
         accounts = {self.account.id: AccountRef(self.account, frozenset({MAIL}), True)}
-        context = Context(accounts, DEFAULTS, "state", REGISTRY, self._on_error)
+        give_turn = Turns().give
+        context = Context(accounts, DEFAULTS, "state", REGISTRY, self._on_error, give_turn)
         response = await dispatch(request, context)
         if self._unexpected:
             raise self._unexpected.pop()
         # What is answered can be sent.
-        sent: dict[str, Any] = ijson.decode(ijson.encode(response), max_depth=256)
+        sent: dict[str, Any] = ijson.decode(b"".join(response), max_depth=256)
         return [(name, arguments) for name, arguments, _ in sent["methodResponses"]]
 
     def _on_error(self, error: Exception, _invocation: Invocation) -> None:
