@@ -166,7 +166,8 @@ class _Emails:
         place = self.wanted.message_header()
         block = self.found.get((row, place), b"") if place is not None else b""
         if place == MESSAGE_HEADER:
-            record |= asked.values(headers.convenience(block), headers.fields(block))
+            kept = headers.convenience(block) if asked.convenience else {}
+            record |= asked.values(kept, headers.fields(block) if asked.needs_fields else ())
             return
         kept = self.account.content.convenience(row, headers.convenience)
         fields = headers.fields(block)

@@ -31,6 +31,11 @@ class HeaderRequest:
         return not (self.convenience or self.dynamic or self.is_whole)
 
     @property
+    def needs_fields(self) -> bool:
+        """Whether the fields of the header are looked at one by one."""
+        return bool(self.dynamic or self.is_whole)
+
+    @property
     def fields(self) -> frozenset[str]:
         """The fields of the dynamic properties, in lower case."""
         return frozenset(each.field for each in self.dynamic)

@@ -31,6 +31,11 @@ def fields(block: bytes) -> list[tuple[str, bytes]]:
     ]
 
 
+def has_fields(block: bytes) -> bool:
+    """Whether there is any header field; `block` as for fields()."""
+    return _FIELD.search(block, 0, _end(block)) is not None
+
+
 def _end(block: bytes) -> int:
     """RFC 5322 §2.1: where the header ends, at the first empty line."""
     if block.startswith((b"\r\n", b"\n")):
