@@ -20,6 +20,7 @@ import pytest
 import gateway.mime
 from gateway.mime import headers, parameters, threading, transfer
 from gateway.mime.basesubject import base_subject
+from gateway.mime.html import html_text
 from gateway.mime.limits import MAX_VALUE_OCTETS
 from gateway.mime.preview import preview
 from gateway.mime.structure import from_bodystructure
@@ -129,6 +130,43 @@ def test_previews_cost_in_proportion_to_their_length(piece: str) -> None:
         once = _calls(lambda text: preview(text, is_html), piece * 600)  # noqa: B023
         twice = _calls(lambda text: preview(text, is_html), piece * 1200)  # noqa: B023
         assert twice <= 2 * once + 100
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "<",
+            "<a",
+            '<a "',
+            '<a b="',
+            "<a b='>",
+            "<a =",
+            "<!--",
+            "<!",
+            "<script>",
+            "<style></style>",
+        ),
+        *("<div hidden>", "<div hidden></div>", "<p>", "<li>", "<b></p>", "<b><p></b>", "</div>"),
+        *(
+            "x:<blockquote></blockquote>",
+            "x:<b>y</b>",
+            "&",
+            "&amp",
+            "&shy;",
+            "</",
+            "\n>",
+            "<img alt=x>",
+        ),
+        *('<a a a="b" c = >', "<a style=x>", "<svg/>", "a&#8203; "),
+    ],
+)
+def test_html_costs_in_proportion_to_its_length(piece: str) -> None:
+    def read(html: str) -> None:
+        html_text(html, 1 << 30, quotes=False, images=True)
+
+    once = _calls(read, piece * 600)
+    assert _calls(read, piece * 1200) <= 2 * once + 100
 
 
 @pytest.mark.parametrize("subject", [base_subject, thread_subject])
