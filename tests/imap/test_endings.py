@@ -119,7 +119,7 @@ _HOSTILE: dict[str, bytes] = {
     "a giant literal": b"* 1 FETCH (BODY[] {99999999}\r\n",
     "a literal with 5,000 digits": b"* 1 FETCH (BODY[] {%s}\r\n" % (b"9" * 5000),
     "a line without an end": b"* OK " + b"x" * (MAX_LINE + 10),
-    "deep nesting": b"* 1 FETCH (UID 5 BODYSTRUCTURE %s)\r\n" % (b"(" * 5000 + b")" * 5000),
+    "deep nesting": b"* 1 FETCH (UID 5 ENVELOPE %s)\r\n" % (b"(" * 5000 + b")" * 5000),
     "unbalanced parentheses": b"* 1 FETCH (UID 5 FLAGS (\r\n",
     "a row that is no list": b"* 1 FETCH UID\r\n",
     "an open string": b'* 1 FETCH (UID 5 ENVELOPE "\r\n',

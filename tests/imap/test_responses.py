@@ -104,7 +104,18 @@ def test_no_line_raises_anything_but_protocol_error(octets: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(b"5", 5), (b"0", 0), (b"-1", None), (b"9.3e+06", None), (b"9" * 5000, None), (None, None)],
+    [
+        (b"5", 5),
+        (b"0", 0),
+        (b"-1", None),
+        (b"9.3736e+06", 9_373_600),
+        (b"1e99", None),
+        (b"%d" % (2**63 - 1), 2**63 - 1),
+        (b"%d" % 2**63, None),
+        (b"9" * 5000, None),
+        (b"nan", None),
+        (None, None),
+    ],
 )
 def test_numbers(value: bytes | None, expected: int | None) -> None:
     assert number(value) == expected

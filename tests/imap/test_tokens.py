@@ -68,7 +68,7 @@ def test_a_section_is_one_token_with_its_list_and_origin() -> None:
     [
         (b"[Gmail]/All", [b"[Gmail]/All"]),
         (b"(a[b \\*)", [[b"a[b", b"\\*"]]),
-        (b'("a""b"NIL)', [[b"a", b"b", None]]),
+        (b'("a" "b"("c"))', [[b"a", b"b", [b"c"]]]),
         (b"  a   b ", [b"a", b"b"]),
         (b'"a\\"\\\\b"', [b'a"\\b']),
     ],

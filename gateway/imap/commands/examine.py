@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from gateway.imap.command import Command, Commander
+from gateway.imap.commands.status import uidnext
 from gateway.imap.errors import MailboxUnavailable
 from gateway.imap.wire import encode
 from gateway.imap.wire.encode import Encoded
@@ -86,7 +87,7 @@ class Examine(Command[Selected]):
             mailbox=self.mailbox,
             exists=self._exists,
             uidvalidity=self._number("UIDVALIDITY") or 0,
-            uidnext=self._number("UIDNEXT"),
+            uidnext=uidnext(self._number("UIDNEXT")),
             highestmodseq=self._number("HIGHESTMODSEQ"),
             flags=self._flags,
             permanent_flags=_flags(permanent.arguments[0])

@@ -1,6 +1,8 @@
 """RFC 9051 §6.3.9 LIST; RFC 5258 LIST-EXTENDED, RFC 5819 LIST-STATUS, RFC 6154 SPECIAL-USE.
 
-RFC 9590 LIST-METADATA: for the ids that Cyrus has for mailboxes.
+RFC 9590 LIST-METADATA: for the ids that Cyrus has for mailboxes. XLIST is what Gmail had before
+SPECIAL-USE, and Yandex and Zoho have still: LIST with roles, under other names for some of them,
+and with a translated name for the inbox.
 """
 
 # ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Literal, cast
 
 from gateway.imap.command import Command, Commander
 from gateway.imap.commands.metadata import parse_unique_id, unique_id_for
@@ -27,8 +29,12 @@ from gateway.imap.wire import encode, modutf7
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged, Untagged
 
+MAX_MAILBOXES = 20_000
+"""Of one user; who has more is told so, as each costs memory and a STATUS."""
+
 _SUBSCRIBED = "\\subscribed"
 _NOSELECT = "\\noselect"
+_OF_XLIST = {"\\spam": "\\junk", "\\allmail": "\\all", "\\starred": "\\flagged"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Listed:
 
 
 class List(Command[list[Listed]]):
-    """LIST "" "*", with RFC 5258 return options and STATUS items, or LSUB.
+    """LIST "" "*", with RFC 5258 return options and STATUS items; or LSUB or XLIST.
 
     `unique_id` is the return option that asks for the mailboxes' ids, if STATUS does not.
     """
@@ -64,9 +70,9 @@ class List(Command[list[Listed]]):
         status: Sequence[str] = (),
         unique_id: Sequence[Encoded] = (),
         *,
-        lsub: bool = False,
+        verb: Literal["LIST", "LSUB", "XLIST"] = "LIST",
     ) -> None:
-        self.name = "LSUB" if lsub else "LIST"  # type: ignore[misc]
+        self.name = verb  # type: ignore[misc]
         self._returns = returns
         self._items = status
         self._unique_id = unique_id
@@ -90,16 +96,17 @@ class List(Command[list[Listed]]):
             listed = parse_list(response)
             if listed is not None:
                 self._listed[listed.wire] = listed
-            return True
-        if response.name == "STATUS" and self._items:
+        elif response.name == "STATUS" and self._items:
             mailbox, status = parse_status(response)
             self._status[mailbox] = status
-            return True
-        if response.name == "METADATA" and self._unique_id:
+        elif response.name == "METADATA" and self._unique_id:
             mailbox, unique_id = parse_unique_id(response)
             self._ids[mailbox] = unique_id
-            return True
-        return False
+        else:
+            return False
+        if max(len(self._listed), len(self._status), len(self._ids)) > MAX_MAILBOXES:
+            raise ProtocolError(f"over {MAX_MAILBOXES} mailboxes")
+        return True
 
     def finish(self, tagged: Tagged) -> list[Listed]:
         self.check(tagged)
@@ -114,15 +121,20 @@ class List(Command[list[Listed]]):
 
 
 def parse_list(response: Untagged) -> Listed | None:
-    """A LIST or LSUB response, which may also come as news; None for the empty name, no mailbox."""
+    """A LIST, LSUB or XLIST response, which may come as news; None for the empty name, no mailbox.
+
+    Attributes have the names of RFC 6154 and RFC 5258, and none says which mailbox is the inbox:
+    it is the one called INBOX.
+    """
     values = response.values
     if len(values) < 3 or not isinstance(values[0], list):
         raise ProtocolError("a LIST response without attributes, delimiter and name")
-    attributes = {
+    given = (
         attribute.decode("ascii", "replace").lower()
         for attribute in values[0]
         if isinstance(attribute, bytes)
-    }
+    )
+    attributes = {_OF_XLIST.get(attribute, attribute) for attribute in given} - {"\\inbox"}
     if "\\nonexistent" in attributes:  # RFC 5258 §3.4
         attributes.add(_NOSELECT)
     delimiter, name = values[1], values[2]
@@ -148,6 +160,7 @@ async def list_mailboxes(conn: Commander, before: Sequence[Command[None]] = ()) 
     extended = "LIST-EXTENDED" in conn.capabilities or "IMAP4REV2" in conn.capabilities
     if not extended or NO_LIST_RETURN in conn.quirks:
         return await _list_plainly(conn, before)
+    xlist = _xlist(conn)
     returns = ["SUBSCRIBED", "CHILDREN"]
     if "SPECIAL-USE" in conn.capabilities or "IMAP4REV2" in conn.capabilities:
         returns.append("SPECIAL-USE")
@@ -155,7 +168,8 @@ async def list_mailboxes(conn: Commander, before: Sequence[Command[None]] = ()) 
     while True:
         items = items_for(conn) if with_status else ()
         try:
-            listed = await _run(conn, before, List(returns, items, unique_id_for(conn)))
+            command = List(returns, items, unique_id_for(conn))
+            listed = await _run(conn, before, command, xlist)
         except CommandRefused as refused:
             if refused.status == "BAD" and "X-GUID" in items:
                 conn.quirks.add(NO_X_GUID)
@@ -168,15 +182,41 @@ async def list_mailboxes(conn: Commander, before: Sequence[Command[None]] = ()) 
     return listed if with_status else await _with_status(conn, listed)
 
 
-async def _run(conn: Commander, before: Sequence[Command[None]], command: List) -> list[Listed]:
-    *_, listed = await conn.run_all(*before, command)
+def _xlist(conn: Commander) -> list[List]:
+    """The command that tells the roles of mailboxes where only XLIST does."""
+    announced = conn.capabilities
+    needed = not {"SPECIAL-USE", "IMAP4REV2"} & announced and "XLIST" in announced
+    return [List(verb="XLIST")] if needed else []
+
+
+async def _run(
+    conn: Commander, before: Sequence[Command[None]], command: List, xlist: list[List]
+) -> list[Listed]:
+    results = await conn.run_all(*before, command, *xlist)
+    listed, *more = results[len(before) :]
     if isinstance(listed, CommandRefused):
         raise listed
-    return cast("list[Listed]", listed)
+    return _with_roles(cast("list[Listed]", listed), more)
+
+
+def _with_roles(
+    listed: list[Listed], told: Sequence[list[Listed] | CommandRefused]
+) -> list[Listed]:
+    """The attributes of LIST and those that XLIST told, if it did."""
+    known = {each.wire: each for each in listed}
+    for answer in told:
+        if not isinstance(answer, CommandRefused):
+            for each in answer:
+                if each.wire in known:
+                    attributes = known[each.wire].attributes | each.attributes
+                    known[each.wire] = replace(known[each.wire], attributes=attributes)
+    return list(known.values())
 
 
 async def _list_plainly(conn: Commander, before: Sequence[Command[None]]) -> list[Listed]:
-    *_, listed, subscribed = await conn.run_all(*before, List(), List(lsub=True))
+    commands = (List(), List(verb="LSUB"), *_xlist(conn))
+    results = await conn.run_all(*before, *commands)
+    listed, subscribed, *more = results[len(before) :]
     if isinstance(listed, CommandRefused):
         raise listed
     if not isinstance(subscribed, CommandRefused):  # Exchange has no LSUB in some modes
@@ -187,7 +227,7 @@ async def _list_plainly(conn: Commander, before: Sequence[Command[None]]) -> lis
             else each
             for each in listed
         ]
-    return await _with_status(conn, listed)
+    return await _with_status(conn, _with_roles(listed, more))
 
 
 async def _with_status(conn: Commander, listed: list[Listed]) -> list[Listed]:

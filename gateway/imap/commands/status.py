@@ -12,7 +12,7 @@ from gateway.imap.command import Command, Commander
 from gateway.imap.errors import ProtocolError
 from gateway.imap.quirks import NO_X_GUID
 from gateway.imap.wire import encode
-from gateway.imap.wire.encode import Encoded
+from gateway.imap.wire.encode import MAX_UID, Encoded
 from gateway.imap.wire.responses import Tagged, Untagged, number
 from gateway.imap.wire.tokens import Value
 
@@ -105,7 +105,7 @@ def parse_status(response: Untagged) -> tuple[bytes, Status]:
     return mailbox_octets(values[0]), Status(
         messages=number(found.get(b"MESSAGES")),
         unseen=number(found.get(b"UNSEEN")),
-        uidnext=number(found.get(b"UIDNEXT")),
+        uidnext=uidnext(number(found.get(b"UIDNEXT"))),
         uidvalidity=number(found.get(b"UIDVALIDITY")),
         highestmodseq=number(found.get(b"HIGHESTMODSEQ")),
         mailbox_id=_identifier(found.get(b"MAILBOXID", found.get(b"X-GUID"))),
@@ -117,6 +117,11 @@ def mailbox_octets(value: bytes | None) -> bytes:
     if value is None:
         return b"NIL"
     return b"INBOX" if value.upper() == b"INBOX" else value
+
+
+def uidnext(given: int | None) -> int | None:
+    """RFC 9051 §2.3.1.1: UIDNEXT if it can be one; it is one more than the last UID at most."""
+    return given if given is not None and 0 < given <= MAX_UID + 1 else None
 
 
 def _identifier(value: Value) -> str | None:

@@ -16,8 +16,14 @@ class Capabilities(frozenset[str]):
 
     @classmethod
     def parse(cls, values: Iterable[Value]) -> Capabilities:
-        """From the data of a CAPABILITY response or response code."""
-        return cls(value.decode("ascii", "replace") for value in values if isinstance(value, bytes))
+        """From the data of a CAPABILITY response or response code, also of `LITERAL + SASL-IR`."""
+        names: list[str] = []
+        for value in values:
+            if value == b"+" and names:
+                names[-1] += "+"
+            elif isinstance(value, bytes):
+                names.append(value.decode("ascii", "replace"))
+        return cls(names)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and super().__contains__(name.upper())

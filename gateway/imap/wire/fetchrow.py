@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from gateway.imap.errors import ProtocolError
 from gateway.imap.wire import items
+from gateway.imap.wire.framer import Frame
 from gateway.imap.wire.responses import Untagged
-from gateway.imap.wire.tokens import Span, Value
+from gateway.imap.wire.tokens import Value
 
 _NAMES = items.IDENTITIES | {
     "UID",
@@ -18,48 +20,60 @@ _NAMES = items.IDENTITIES | {
     "BODYSTRUCTURE",
     "PREVIEW",
 }
+_NO_NAME = b'"{~0123456789'  # how strings and numbers begin
+_STRUCTURE = re.compile(rb"[( ]BODYSTRUCTURE (?=\()", re.IGNORECASE)
 
 
 def fetch_items(response: Untagged) -> list[tuple[str, Value, bytes]]:
     """Name (see items.label), value and raw octets of each item; an item without a value has None.
 
-    Raises ProtocolError when the response is no FETCH row.
+    A BODYSTRUCTURE that is no IMAP data comes raw, with an empty list for its value: the message
+    can be read without it. Raises ProtocolError when the response is no FETCH row.
     """
+    try:
+        return [*_items(response)]
+    except ProtocolError:
+        before, raw = _around_structure(response)
+        return [*_items(before), ("BODYSTRUCTURE", [], raw)]
+
+
+def _items(response: Untagged) -> Iterator[tuple[str, Value, bytes]]:
     values, spans = response.values_with_spans()
     if len(values) != 1 or not isinstance(values[0], list):
         raise ProtocolError("a FETCH response is no list of items and values")
-    row = values[0]
-    if len(row) % 2:
-        return [*_with_gaps(response, row, spans)]
-    return [
-        (_name(row[at]), row[at + 1], response.frame.octets[slice(*spans[at + 1])])
-        for at in range(0, len(row), 2)
-    ]
-
-
-def _with_gaps(
-    response: Untagged, row: list[Value], spans: list[Span]
-) -> Iterator[tuple[str, Value, bytes]]:
-    """Dovecot leaves out the value of X-GUID when the message went away meanwhile."""
-    at = 0
+    octets, row, at = response.frame.octets, values[0], 0
     while at < len(row):
-        name = _name(row[at])
-        if at + 1 < len(row) and not _is_name(row[at + 1]):
-            yield name, row[at + 1], response.frame.octets[slice(*spans[at + 1])]
-            at += 2
+        name = row[at]
+        at += 1
+        if isinstance(name, list):  # Domino puts ENVELOPE and its value in parentheses
+            continue
+        if name is None:
+            raise ProtocolError("an item of a FETCH response has no name")
+        if at == len(row) or _is_name(row[at], octets[spans[at][0]]):
+            # Dovecot, of a message that went away meanwhile; Yandex, of an empty part
+            yield items.label(name), None, b""
         else:
-            yield name, None, b""
+            yield items.label(name), row[at], octets[slice(*spans[at])]
             at += 1
 
 
-def _name(value: Value) -> str:
-    if not isinstance(value, bytes):
-        raise ProtocolError("an item of a FETCH response has no name")
-    return items.label(value)
-
-
-def _is_name(value: Value) -> bool:
-    if not isinstance(value, bytes):
+def _is_name(value: Value, first: int) -> bool:
+    if not isinstance(value, bytes) or first in _NO_NAME:
         return False
     label = items.label(value)
     return label in _NAMES or label.startswith(("BODY[", "BINARY["))
+
+
+def _around_structure(response: Untagged) -> tuple[Untagged, bytes]:
+    """The row up to an unreadable BODYSTRUCTURE, and the octets of that, taken for the last item.
+
+    Raises ProtocolError when there is none.
+    """
+    octets, literals = response.frame
+    for match in _STRUCTURE.finditer(octets, response.start):
+        if not any(start <= match.start() < start + length for start, length in literals):
+            kept = tuple(literal for literal in literals if literal[0] <= match.start())
+            head = Frame(octets[: match.start() + (octets[match.start()] == 40)] + b")", kept)
+            before = Untagged(response.name, response.number, head, response.start)
+            return before, octets[match.end() :].removesuffix(b")")
+    raise ProtocolError("a FETCH response is no IMAP data")

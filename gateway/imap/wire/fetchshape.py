@@ -17,18 +17,19 @@ from gateway.imap.errors import ProtocolError
 from gateway.imap.wire import items, tokens
 from gateway.imap.wire.fetchrow import fetch_items
 from gateway.imap.wire.items import Item
-from gateway.imap.wire.responses import Untagged, number
+from gateway.imap.wire.responses import Untagged, number, unique_id
 
 Column = list[bytes | None]
 
-_ATOM = rb'(?!(?i:NIL)[ )])([^ ()"{\r\n]++)'
+_ATOM = rb'(?!(?i:NIL)[ )])([^ ()"{\r\n\x00]++)'
+_NUMBER = rb"(\d{1,18}+|[1-8]\d{18})"
 _PATTERNS = {
-    "UID": rb"UID (\d{1,10}+)",
-    "FLAGS": rb'FLAGS \(([^()"{\r\n]*+)\)',
-    "MODSEQ": rb"MODSEQ \((\d{1,19}+)\)",
+    "UID": rb"UID ([1-9]\d{0,8}+|[1-3]\d{9})",
+    "FLAGS": rb'FLAGS \(([^()"{\r\n\x00]*+)\)',
+    "MODSEQ": rb"MODSEQ \(" + _NUMBER + rb"\)",
     "INTERNALDATE": rb'INTERNALDATE "([^"\\\r\n]*+)"',
-    "RFC822.SIZE": rb"RFC822\.SIZE (\d{1,19}+)",
-    "EMAILID": rb'EMAILID \((?!(?i:NIL)\))([^ ()"{\r\n]++)\)',
+    "RFC822.SIZE": rb"RFC822\.SIZE " + _NUMBER,
+    "EMAILID": rb'EMAILID \((?!(?i:NIL)\))([^ ()"{\r\n\x00]++)\)',
     "X-GUID": rb"X-GUID " + _ATOM,
     "X-GM-MSGID": rb"X-GM-MSGID " + _ATOM,
     "BODYSTRUCTURE": rb"BODYSTRUCTURE (\([^\r\n]*\))",
@@ -131,7 +132,7 @@ class Shape:
         self._order = order
         self._literal = order[-1].startswith("BODY[")
         patterns = [_PATTERNS.get(name) for name in (order[:-1] if self._literal else order)]
-        if None in patterns:
+        if None in patterns or (self._literal and "BODYSTRUCTURE" in order):
             self._rows = None
             return
         known = [pattern for pattern in patterns if pattern is not None]
@@ -139,7 +140,8 @@ class Shape:
             section = _SECTION % re.escape(order[-1].encode())  # as most servers spell it
             line = rb"\)\r\n\* \d{1,10}+ FETCH \(" + b" ".join([*known, section])
         else:
-            line = rb"\* \d{1,10}+ FETCH \(" + b" ".join(known) + rb"\)\r\n"
+            # From the start of a line only: what imitates rows within one is not looked at again.
+            line = rb"(?m:^)\* \d{1,10}+ FETCH \(" + b" ".join(known) + rb"\)\r\n"
         self._rows = re.compile(line)
 
     def _split_literals(
@@ -231,6 +233,9 @@ def _octets(column: str, value: tokens.Value, raw: bytes) -> bytes | None:
             return raw if isinstance(value, list) else None
     while isinstance(value, list):  # MODSEQ (5), EMAILID (M5)
         value = value[0] if len(value) == 1 else None
-    if column in ("uid", "modseq", "size") and number(value) is None:
-        return None
+    if column == "uid":
+        return value if unique_id(value) is not None else None
+    if column in ("modseq", "size"):
+        found = number(value)
+        return None if found is None else value if value and value.isdigit() else b"%d" % found
     return value

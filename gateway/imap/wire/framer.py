@@ -12,18 +12,22 @@ from typing import NamedTuple
 
 from gateway.imap.errors import ProtocolError
 
-MAX_LINE = 1 << 20
-"""Octets between two literals. Dovecot's longest real lines (BODYSTRUCTURE) are some 100 kB."""
+MAX_LINE = 4 << 20
+"""Octets between two literals: `* SEARCH` with half a million UIDs. BODYSTRUCTUREs have 100 kB."""
 MAX_LITERAL = 4 << 20
 """Octets of one literal. Larger message data are fetched in partial chunks."""
-MAX_RESPONSE = 16 << 20
+MAX_RESPONSE = 8 << 20
 """Octets of one response with all its literals."""
+MAX_LITERALS = 20_000
+"""Literals of one response."""
 
 _ANNOUNCED = re.compile(rb"\{([0-9]++)\+?\}\Z")
 _DIGITS = 10  # a literal's length is a number64; more digits than this exceed any bound here
 _TAIL = 32  # octets at the end of a line in which an announcement must fit
 # The text of a status response may end in anything, `{5}` too, and announces no literal.
-_TEXT_ONLY = re.compile(rb"(?!\* )|\* (?:OK|NO|BAD|BYE|PREAUTH)(?: |\r|\Z)", re.IGNORECASE)
+_TEXT_ONLY = re.compile(
+    rb"\x00*+(?:(?!\* )|\* (?:OK|NO|BAD|BYE|PREAUTH)(?: |\r|\Z))", re.IGNORECASE
+)
 
 
 class Frame(NamedTuple):
@@ -72,7 +76,8 @@ class Framer:
             if not whole:
                 return None, position
             if not self._announced():
-                frame = Frame(bytes(kept[:-2]), tuple(self._literals))
+                del kept[-2:]
+                frame = Frame(bytes(kept), tuple(self._literals))
                 kept.clear()
                 self._line = 0
                 self._literals = []
@@ -122,6 +127,8 @@ class Framer:
         length = int(digits)
         if len(kept) + length > MAX_RESPONSE:
             raise ProtocolError(f"a response exceeds {MAX_RESPONSE} octets")
+        if len(self._literals) == MAX_LITERALS:
+            raise ProtocolError(f"a response has over {MAX_LITERALS} literals")
         self._literals.append((len(kept), length))
         self._missing = length
         self._line = len(kept)

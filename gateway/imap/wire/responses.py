@@ -7,21 +7,26 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gateway.imap.errors import ProtocolError
+from gateway.imap.wire.encode import MAX_UID
 from gateway.imap.wire.framer import Frame
 from gateway.imap.wire.tokens import Span, Value, tokenize
 
 STATES = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})
 
-_UNTAGGED = re.compile(rb"\* +(?:(\d{1,10}) +)?([A-Za-z][^ \[]*) *")
-_TAGGED = re.compile(rb"([^ \x00-\x1f*+]{1,64}) +(OK|NO|BAD)(?: +|\Z)", re.IGNORECASE)
+_NUMBER_OCTETS = 40
+
+_UNTAGGED = re.compile(rb"\* ++(?>(?:(\d{1,10}+) ++)?)([A-Za-z][^ \[]*+) *+")
+_TAGGED = re.compile(rb"([^ \x00-\x1f*+]{1,64}+) ++(OK|NO|BAD)(?: ++|\Z)", re.IGNORECASE)
 # A response code ends at the first ] outside of strings and lists: [PERMANENTFLAGS (a]b \*)].
 _CODE = re.compile(
     rb'\[((?>(?:[^]"(]++|"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"'
     rb'|\((?>(?:[^"()]++|"[^"\\]*+(?>(?:\\.[^"\\]*+)*)")*)\))*))\] ?',
     re.DOTALL,
 )
-_PLAIN_CODE = re.compile(rb"\[([^]]*)\] ?")
-_CODE_NAME = re.compile(rb" *([^ ]+) *")
+_PLAIN_CODE = re.compile(rb"\[([^]]*+)\] ?")
+_CODE_NAME = re.compile(rb" *+([^ ]++) *+")
+_WORD = re.compile(rb"[^ ]++")
+_FLOAT = re.compile(rb"\d{1,19}+(?>(?:\.\d{0,19}+)?)(?>(?:[eE]\+?\d{1,2}+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,14 @@ class Untagged:
         """The data after the name. Raises ProtocolError when they are no IMAP data."""
         return tokenize(self.frame, self.start)
 
+    @property
+    def numbers(self) -> list[int]:
+        """The UIDs of a SEARCH or SORT response, which may be very many; what is none left out."""
+        octets = self.frame.octets
+        last = octets.find(b"(", self.start)  # (MODSEQ 917)
+        words = _WORD.finditer(octets, self.start, last if last >= 0 else len(octets))
+        return [uid for word in words if (uid := unique_id(word[0])) is not None]
+
     def values_with_spans(self) -> tuple[list[Value], list[Span]]:
         """The same, and where the values inside the first list are in frame.octets."""
         spans: list[Span] = []
@@ -94,10 +107,12 @@ class Untagged:
 def parse(frame: Frame) -> Untagged | Tagged | Continuation:
     """Raises ProtocolError for a line that is none of the three."""
     octets = frame.octets
-    if octets.startswith(b"* "):
-        if octets.startswith(b"* ["):  # a code without its OK: Exchange, for COPYUID
-            return Untagged("OK", None, frame, 2)
-        match = _UNTAGGED.match(octets)
+    # Some servers send NULs before a line.
+    start = 0 if octets[:1] != b"\0" else len(octets) - len(octets.lstrip(b"\0"))
+    if octets.startswith((b"* [", b"["), start):  # a code without its OK: Exchange, for COPYUID
+        return Untagged("OK", None, frame, octets.index(b"[", start))
+    if octets.startswith(b"* ", start):
+        match = _UNTAGGED.match(octets, start)
         if match is None:
             raise ProtocolError(f"not an untagged response: {octets[:40]!r}")
         return Untagged(
@@ -106,9 +121,9 @@ def parse(frame: Frame) -> Untagged | Tagged | Continuation:
             frame,
             match.end(),
         )
-    if octets.startswith(b"+"):
-        return Continuation(octets[1:].lstrip(b" "))
-    match = _TAGGED.match(octets)
+    if octets.startswith(b"+", start):
+        return Continuation(octets[start + 1 :].lstrip(b" "))
+    match = _TAGGED.match(octets, start)
     if match is None:
         raise ProtocolError(f"not a response: {octets[:40]!r}")
     return Tagged(match[1], match[2].decode().upper(), parse_text(octets[match.end() :]))
@@ -131,7 +146,24 @@ def parse_text(octets: bytes) -> Text:
 
 
 def number(value: Value) -> int | None:
-    """A number of at most 63 bits (RFC 9051 §9 number64), or None for anything else."""
-    if isinstance(value, bytes) and value.isdigit() and len(value) <= 19:
-        return int(value)
+    """A number of at most 63 bits (RFC 9051 §9 number64), or None for anything else.
+
+    Also of one that mail.ru writes as a float (9.3736e+06).
+    """
+    if not isinstance(value, bytes) or len(value) > _NUMBER_OCTETS:
+        return None
+    if value.isdigit():
+        found = int(value)
+    elif _FLOAT.fullmatch(value):
+        found = int(float(value))
+    else:
+        return None
+    return found if found < 1 << 63 else None
+
+
+def unique_id(value: Value) -> int | None:
+    """A UID (RFC 9051 §9 uniqueid), or None for anything else: 0, what exceeds 32 bits, a float."""
+    if isinstance(value, bytes) and value.isdigit() and len(value) <= _NUMBER_OCTETS:
+        found = int(value)
+        return found if 0 < found <= MAX_UID else None
     return None

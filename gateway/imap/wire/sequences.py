@@ -14,7 +14,7 @@ Range: TypeAlias = tuple[int, int]
 MAX_NUMBERS = 5_000_000
 """UIDs that a set in an answer may stand for."""
 
-_PART = re.compile(rb"(\d{1,10}|\*)(?::(\d{1,10}|\*))?\Z")
+_PART = re.compile(rb"(\d{1,10}+|\*)(?::(\d{1,10}+|\*))?(?:,(?!\Z)|\Z)")
 
 
 def parse_ranges(octets: bytes) -> list[Range]:
@@ -47,10 +47,14 @@ def parse_numbers(octets: bytes) -> list[int]:
 
 
 def _parts(octets: bytes) -> Iterator[Range]:
-    for part in octets.split(b","):
-        match = _PART.match(part)
+    position = 0
+    while position < len(octets) or not octets:
+        match = _PART.match(octets, position)
         if match is None:
             raise ProtocolError(f"not a sequence set: {octets[:40]!r}")
+        position = match.end()
         first = MAX_UID if match[1] == b"*" else int(match[1])
         last = first if match[2] is None else MAX_UID if match[2] == b"*" else int(match[2])
+        if not (0 < first <= MAX_UID and 0 < last <= MAX_UID):
+            raise ProtocolError(f"a set has numbers that are no UIDs: {match[0][:40]!r}")
         yield first, last

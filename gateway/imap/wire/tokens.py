@@ -14,23 +14,30 @@ from gateway.imap.wire.framer import Frame, Framer
 
 Value: TypeAlias = "bytes | list[Value] | None"
 Span: TypeAlias = tuple[int, int]
+_Piece: TypeAlias = tuple[int, int, Span | None]
 
 MAX_DEPTH = 512
 """Messages nest a hundred deep and more when somebody means ill, and are still to be listed."""
 
-# Possessive repeats of groups match too much in Python before 3.11.5, hence (?>(?:...)*) for them.
+MAX_VALUES = 300_000
+"""Values of one response, about: each takes many times the octets it is sent with."""
+
+# A string ends at a quote that something may follow: Exchange and others do not escape the rest.
+_QUOTED = rb'"[^"\\]*+(?:"(?=[] ()])|(?>(?:(?:\\.|"(?![] ()]|\Z))[^"\\]*+)*)")'
+# A FETCH item's name with its section and origin: BODY[HEADER.FIELDS ("To")]<0>
+_SECTION = (
+    rb"(?:BODY|BINARY|BINARY\.SIZE)\[[^] ()\"\r\n]*+ *+"
+    rb'(?>(?:\((?>(?:[^()"\r\n]++|"[^"\\]*+(?>(?:\\.[^"\\]*+)*)")*)\) *+)?)\](?>(?:<\d++>)?)'
+)
+# Exchange leaves names of mailboxes with tabs unquoted, so only what ends an atom ends it here. A
+# quote on its own opens a string that does not end. Possessive repeats of groups match too much in
+# Python before 3.11.5, hence (?>(?:...)*) for them.
 _TOKEN = re.compile(
-    rb"[()]"
-    rb'|"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"'
-    # a FETCH item's name with its section and origin: BODY[HEADER.FIELDS ("To")]<0>
-    rb"|(?:BODY|BINARY|BINARY\.SIZE)\["
-    rb'(?>(?:[^]"\r\n]++|"[^"\\]*+(?>(?:\\.[^"\\]*+)*)")*)\](?>(?:<\d++>)?)'
-    rb'|[^\s()"\x00]++',
-    re.IGNORECASE | re.DOTALL,
+    rb"[()]|" + _QUOTED + rb"|" + _SECTION + rb'|[^ ()"\r\n\x00]++|"', re.IGNORECASE | re.DOTALL
 )
 _NOISE = re.compile(rb"[^ ]")
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_ANNOUNCEMENT = re.compile(rb"~?\{\d+\+?\}\r\n\Z")
+_ESCAPED = re.compile(rb'\\(["\\])')  # other pairs come from servers that escape nothing
+_ANNOUNCEMENT = re.compile(rb"~?\{\d++\+?\}\r\n\Z")
 
 
 def tokenize(frame: Frame, start: int = 0, spans: list[Span] | None = None) -> list[Value]:
@@ -38,11 +45,15 @@ def tokenize(frame: Frame, start: int = 0, spans: list[Span] | None = None) -> l
 
     With `spans`, the place of each value inside the first list is noted there, as (start, end) in
     `frame.octets`: FETCH rows are one list, and some of their values are wanted as they came.
-    Raises ProtocolError on unbalanced parentheses, an open quote or nesting over MAX_DEPTH.
+    Raises ProtocolError on unbalanced parentheses, an open quote, nesting over MAX_DEPTH, and over
+    MAX_VALUES values.
     """
     octets = frame.octets
     tree = _Tree(spans)
-    for piece_start, piece_end, literal in _pieces(frame, start):
+    pieces = _pieces(frame, start)
+    if len(octets) - start > MAX_VALUES:
+        _count(octets, pieces)
+    for piece_start, piece_end, literal in pieces:
         last = piece_start
         for match in _TOKEN.finditer(octets, piece_start, piece_end):
             begin, end = match.span()
@@ -56,6 +67,8 @@ def tokenize(frame: Frame, start: int = 0, spans: list[Span] | None = None) -> l
             elif first == 41:  # )
                 tree.close(end)
             elif first == 34:  # "
+                if end - begin == 1:
+                    raise ProtocolError("a response has a string without an end")
                 text = token[1:-1]
                 tree.add(_ESCAPED.sub(rb"\1", text) if b"\\" in text else text, begin, end)
             else:
@@ -121,10 +134,17 @@ def parse(raw: bytes) -> Value:
     return values[0]
 
 
-def _pieces(frame: Frame, start: int) -> list[tuple[int, int, tuple[int, int] | None]]:
+def _count(octets: bytes, pieces: list[_Piece]) -> None:
+    """A value begins or ends with one of these, or is the last."""
+    marks = (octets.count(mark, start, end) for start, end, _ in pieces for mark in b' ()"')
+    if sum(marks) > MAX_VALUES:
+        raise ProtocolError(f"a response has over {MAX_VALUES} values")
+
+
+def _pieces(frame: Frame, start: int) -> list[_Piece]:
     """The parts of a response between its literals, each with the literal that follows it."""
     octets, literals = frame
-    pieces: list[tuple[int, int, tuple[int, int] | None]] = []
+    pieces: list[_Piece] = []
     for literal in literals:
         begin = literal[0]
         if begin <= start:
