@@ -1,7 +1,7 @@
-"""RFC 8621 §4.4.1: the FilterConditions of Email that the index answers.
+"""RFC 8621 §4.4.1: the FilterConditions of Email that the columns of the index answer.
 
 Each condition is one row: its kind, and a function from the account's data and the value to the
-rows that match. Filters combine as boolean columns.
+rows that match. Those on text are in text_search, and how they combine is in filter_tree.
 """
 
 from __future__ import annotations
@@ -29,35 +29,6 @@ from gateway.sync.emails import YES
 from gateway.sync.keywords import select
 
 Test = Callable[[AccountData, Any], Mask]
-
-
-def evaluate(data: AccountData, filter_: Filter | None) -> Mask:
-    """Which rows of the Email table match a checked filter, shape (emails.size,)."""
-    return _evaluate(data, filter_) & data.emails.visible()
-
-
-def _evaluate(data: AccountData, filter_: Filter | None) -> Mask:
-    if filter_ is None:
-        return np.ones(data.emails.size, np.bool_)
-    if isinstance(filter_, FilterCondition):
-        masks = [_TESTS[name](data, value) for name, value in filter_.values.items()]
-    else:
-        masks = [_evaluate(data, condition) for condition in filter_.conditions]
-        if filter_.operator == "OR":
-            return _any(data, masks)
-        if filter_.operator == "NOT":
-            return ~_any(data, masks)
-    matched = np.ones(data.emails.size, np.bool_)
-    for mask in masks:
-        matched &= mask
-    return matched
-
-
-def _any(data: AccountData, masks: list[Mask]) -> Mask:
-    matched = np.zeros(data.emails.size, np.bool_)
-    for mask in masks:
-        matched |= mask
-    return matched
 
 
 def uses(filter_: Filter | None, condition: str) -> bool:
@@ -150,3 +121,9 @@ CONDITIONS = (
     Condition("hasAttachment", BOOLEAN, _has_attachment),
 )
 _TESTS: dict[str, Test] = {c.name: c.test for c in CONDITIONS}
+NAMES = frozenset(_TESTS)
+
+
+def test(data: AccountData, name: str, value: Any) -> Mask:
+    """Which rows of the Email table match a checked condition, shape (emails.size,)."""
+    return _TESTS[name](data, value)

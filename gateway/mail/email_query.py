@@ -1,19 +1,25 @@
-"""RFC 8621 §4.4: Email/query, on the columns of the index."""
+"""RFC 8621 §4.4: Email/query, on the columns of the index and by searches of the server."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from gateway.jmap.errors import MethodError
 from gateway.jmap.spec import BOOLEAN, Argument, Comparator, Query, QueryRequest, Results
-from gateway.mail import email_filter
+from gateway.mail import email_filter, text_search
 from gateway.mail.backend import backend
 from gateway.mail.email_sort import SORTS, by_header, is_newest_first, ordered, rank_of
+from gateway.mail.filter_tree import FilterTree
+from gateway.mail.text_search import Text
+from gateway.sync import searching
 from gateway.sync.account import Account
 from gateway.sync.arrays import Mask, Rows
 from gateway.sync.data import AccountData
+from gateway.sync.searching import SearchRefused, TooManyToSearch
 
 # How many more messages than asked for a first look takes, so that collapsing threads seldom
 # needs a second one; and where looking at the newest only stops to pay.
@@ -118,7 +124,7 @@ class WindowResults:
 
     async def _whole(self) -> EmailResults:
         data = await self.account.indexed()
-        return evaluate(data, self.request)
+        return evaluate(data, self.request, FilterTree(self.request.filter))
 
 
 def collapsed(data: AccountData, rows: Rows) -> Rows:
@@ -132,23 +138,23 @@ def collapsed(data: AccountData, rows: Rows) -> Rows:
     return kept
 
 
-def evaluate(data: AccountData, request: QueryRequest) -> EmailResults:
-    """Filter a complete index whose sort columns are made."""
-    mask = email_filter.evaluate(data, request.filter)
+def evaluate(data: AccountData, request: QueryRequest, tree: FilterTree) -> EmailResults:
+    """Filter a complete index whose sort columns are made, and whose searches are done."""
     collapse = request.arguments["collapseThreads"]
-    return EmailResults(data, data.email_state(), mask, request.sort, collapse)
+    return EmailResults(data, data.email_state(), tree.matching(data), request.sort, collapse)
 
 
 @backend
 async def run(account: Account, request: QueryRequest) -> Results:
     """RFC 8621 §4.4. Waits for as much of the account as the answer depends on."""
+    tree = FilterTree(request.filter)
     data = await account.fresh()
     mailbox_id = _window(data, request)
     if mailbox_id is not None:
         return WindowResults(account, data, request, mailbox_id, data.email_state())
     data = await account.indexed()
-    await _prepare(account, data, request)
-    return evaluate(data, request)
+    await _prepare(account, data, request, tree)
+    return evaluate(data, request, tree)
 
 
 def _window(data: AccountData, request: QueryRequest) -> str | None:
@@ -160,19 +166,58 @@ def _window(data: AccountData, request: QueryRequest) -> str | None:
     return mailbox_id
 
 
-async def _prepare(account: Account, data: AccountData, request: QueryRequest) -> None:
+async def _prepare(
+    account: Account, data: AccountData, request: QueryRequest, tree: FilterTree
+) -> None:
     """Make what the filter and the sort look at; mail may arrive while that is done."""
     if email_filter.uses(request.filter, "hasAttachment"):
         await account.attachments_known()
     ranks = [data.orders.rank(*rank_of(data, c)) for c in by_header(request.sort)]
-    while any(len(rank.ranks) < data.emails.size for rank in ranks):
-        for rank in ranks:
-            await rank.extend(data.emails.size, account.content.load_headers)
+    deadline = asyncio.get_running_loop().time() + searching.DEADLINE
+    while True:
+        while any(len(rank.ranks) < data.emails.size for rank in ranks):
+            for rank in ranks:
+                await rank.extend(data.emails.size, account.content.load_headers)
+        wanted = tree.wanted(data)
+        if wanted is None:
+            return
+        try:
+            async with asyncio.timeout_at(deadline):
+                await _search(account, tree, *wanted)
+        except TimeoutError:
+            raise MethodError("serverUnavailable", _TOO_LONG) from None
+
+
+_TOO_LONG = "The search takes too long. What it has found is kept: try again to go on."
+
+
+async def _search(account: Account, tree: FilterTree, text: Text, rows: Mask) -> None:
+    """Find out which of `rows` match a text: by the server, or by the headers in the index."""
+    sought = text.criteria
+    assert sought is not None  # noqa: S101 -- else it would be wanted in parts
+    try:
+        found = await account.searching.matching(sought, rows)
+    except SearchRefused as refused:
+        if text.parts:
+            tree.refused(text)
+            return
+        if text.in_header is None:
+            raise _unsupported(sought.ascii) from refused
+        try:
+            found = await account.searching.matching_header(sought, rows, text.in_header)
+        except TooManyToSearch as many:
+            raise _unsupported(sought.ascii) from many
+    tree.found(text, rows, found)
+
+
+def _unsupported(is_ascii: bool) -> MethodError:
+    words = "for this" if is_ascii else "for words with letters outside of ASCII"
+    return MethodError("unsupportedFilter", f"The mail server does not search {words} here.")
 
 
 QUERY = Query(
     run,
-    email_filter.CONDITIONS,
+    email_filter.CONDITIONS + text_search.CONDITIONS,
     SORTS,
     arguments=(Argument("collapseThreads", BOOLEAN, False),),
 )

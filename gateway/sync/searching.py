@@ -127,7 +127,11 @@ class Searching:
         """
         with self._remembered.verdicts(sought) as found:
             async with found.lock:
-                await self._search(sought, found, rows)
+                try:
+                    await self._search(sought, found, rows)
+                except SearchRefused as refused:
+                    found.refusal = refused.text
+                    raise
             return found.matching(len(rows)) & rows
 
     async def matching_header(
@@ -152,6 +156,8 @@ class Searching:
             unknown = self._unknown(found, rows)
             if not unknown.any():
                 return
+            if found.refusal is not None:
+                raise SearchRefused(sought, found.refusal)
             mailboxes = iter(cover(self._data, unknown))
             workers = max(1, self._pool.size - _SPARED)
             works = [self._work(sought, found, mailboxes) for _ in range(workers)]

@@ -25,12 +25,14 @@ class Verdicts:
 
     Rows stand for the same Emails for as long as the index is in memory, whatever mailboxes these
     are in and whatever UIDs they have there. `lock` is held by whoever looks at more of them.
+    `refusal` is what the server said that does not search for it.
     """
 
     def __init__(self) -> None:
         self._known: Packed = np.zeros(0, np.uint8)
         self._matching: Packed = np.zeros(0, np.uint8)
         self.lock = asyncio.Lock()
+        self.refusal: str | None = None
 
     def known(self, size: int) -> Mask:
         """Which rows were looked at, shape (size,)."""

@@ -32,10 +32,8 @@ class Criteria:
     @property
     def octets(self) -> int:
         """The length on the command line, literals included."""
-        return sum(
-            len(part.octets) if isinstance(part, Literal) else len(part)
-            for part in self.encoded.segments
-        )
+        literals = (part for part in self.encoded.segments if isinstance(part, Literal))
+        return len(self.encoded.line) + sum(len(literal.octets) for literal in literals)
 
 
 ALL = Criteria(encode.atom("ALL"))
