@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from gateway.mime.html import html_text
-from gateway.mime.visible import visible
+from gateway.mime.visible import boundary, visible
 from gateway.mime.words import without_controls
 
 MAX_CHARACTERS = 256
@@ -15,7 +14,6 @@ MAX_CHARACTERS = 256
 _MAX_TEXT = 32_768
 _MAX_HTML = 131_072
 _ENOUGH = 2 * MAX_CHARACTERS
-_MAX_CLUSTER = 32  # code points of one character as a reader sees it
 _QUOTE = re.compile(r"[ \t]*+>")
 # Lines that are drawn, and what stands in plain text for the links and images of HTML.
 _RULE = re.compile(r"[ \t]*+[-=_*~#+]{3}[-=_*~#+ \t]*+")
@@ -91,19 +89,4 @@ def _cut(line: str) -> str:
         end += 1
     else:
         return line
-    # Neither a mark nor a joined character is parted from what it belongs to.
-    whole = end
-    while whole > 0 and end - whole < _MAX_CLUSTER:
-        if not (_continues(line[whole]) or line[whole - 1] == "\u200d"):
-            end = whole
-            break
-        whole -= 1
-    return line[:end].rstrip()
-
-
-def _continues(character: str) -> bool:
-    return (
-        unicodedata.category(character).startswith("M")
-        or character == "\u200d"
-        or "\U0001f3fb" <= character <= "\U0001f3ff"
-    )
+    return line[: boundary(line, end) or end].rstrip()
