@@ -98,6 +98,8 @@ class MailServer(ABC):
     def imap(self, user: User) -> Iterator[imaplib.IMAP4]:
         """Give a logged-in connection of the standard library's client."""
         client = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=COMMAND_SECONDS)
+        # imaplib writes a literal and its CRLF one after the other; Cyrus delays acknowledgements.
+        client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             client.login(user.username, user.password)
             yield client

@@ -16,10 +16,13 @@ from gateway.sync import account as account_module
 from gateway.sync import checker
 from gateway.sync.account import Account
 from gateway.sync.accounts import Accounts, Settings
-from tests.servers.dovecot import Dovecot, User
+from tests.servers import cyrus_config
+from tests.servers.cyrus import Cyrus
+from tests.servers.dovecot import Dovecot
 from tests.servers.dovecot_config import Options
+from tests.servers.mail_server import MailServer, User
 
-LADDER = {
+LADDER: dict[str, Options | cyrus_config.Options] = {
     "everything": Options(),
     "no-qresync": Options(without=("QRESYNC",)),
     "no-condstore": Options(without=("QRESYNC", "CONDSTORE")),
@@ -31,6 +34,14 @@ LADDER = {
     "no-preview": Options(without=("PREVIEW", "PREVIEW=FUZZY", "SNIPPET=FUZZY")),
     "maildir": Options(mail_format="maildir"),
     "mdbox": Options(mail_format="mdbox"),
+    "cyrus": cyrus_config.Options(),
+    "cyrus-no-qresync": cyrus_config.Options(without=("QRESYNC",)),
+    "cyrus-no-condstore": cyrus_config.Options(without=("QRESYNC", "CONDSTORE")),
+    "cyrus-no-list-status": cyrus_config.Options(without=("LIST-STATUS",)),
+    "cyrus-no-esearch": cyrus_config.Options(without=("ESEARCH", "SORT", "ESORT")),
+    "cyrus-no-objectid": cyrus_config.Options(without=("OBJECTID",)),
+    # Neither messages nor mailboxes are named, and all that is derived.
+    "cyrus-no-ids": cyrus_config.Options(without=("OBJECTID", "DIGEST=SHA1", "LIST-METADATA")),
 }
 STEPS = (
     "everything",
@@ -40,25 +51,36 @@ STEPS = (
     "no-list-extended",
     "no-esearch",
     "no-guids",
+    "cyrus",
+    "cyrus-no-qresync",
+    "cyrus-no-condstore",
+    "cyrus-no-list-status",
+    "cyrus-no-esearch",
+    "cyrus-no-objectid",
+    "cyrus-no-ids",
 )
 
 
+def _server(options: Options | cyrus_config.Options) -> MailServer:
+    return Dovecot(options) if isinstance(options, Options) else Cyrus(options)
+
+
 @pytest.fixture(scope="session")
-def server_named() -> Iterator[Callable[[str], Dovecot]]:
+def server_named() -> Iterator[Callable[[str], MailServer]]:
     """Give a function for the server of each name in LADDER, started when it is first needed."""
-    started: dict[str, Dovecot] = {}
+    started: dict[str, MailServer] = {}
     with ExitStack() as servers:
 
-        def named(name: str) -> Dovecot:
+        def named(name: str) -> MailServer:
             if name not in started:
-                started[name] = servers.enter_context(Dovecot(LADDER[name]))
+                started[name] = servers.enter_context(_server(LADDER[name]))
             return started[name]
 
         yield named
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest, server_named: Callable[[str], Dovecot]) -> Dovecot:
+def server(request: pytest.FixtureRequest, server_named: Callable[[str], MailServer]) -> MailServer:
     """Give the server a test names as its parameter, or the one that has everything."""
     return server_named(getattr(request, "param", "everything"))
 
@@ -74,14 +96,14 @@ class Gateways:
         """An empty store."""
         return open_store("memory://", b"x" * 32, self._directory)
 
-    def start(self, server: Dovecot, store: Store | None = None) -> Accounts:
+    def start(self, server: MailServer, store: Store | None = None) -> Accounts:
         """A gateway in front of a server."""
-        endpoint = Endpoint("127.0.0.1", server.ports.imap, "plain")
+        endpoint = Endpoint("127.0.0.1", server.imap_port, "plain")
         accounts = Accounts(Settings(endpoint, None), store or self.store())
         self._running.append(accounts)
         return accounts
 
-    async def login(self, server: Dovecot, user: User, store: Store | None = None) -> Account:
+    async def login(self, server: MailServer, user: User, store: Store | None = None) -> Account:
         """The account of a user in a gateway of its own."""
         accounts = self.start(server, store)
         return await accounts.login(user.username, user.password, "127.0.0.1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.servers.dovecot import Message
+from tests.servers.mail_server import Message
 
 FIRST_DAY = datetime(2020, 1, 1, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 
-from tests.servers.dovecot import Dovecot, User, quoted
+from tests.servers.mail_server import MailServer, User, quoted
 from tests.sync.views import Counts, Mail, View
 
 _LIST = re.compile(rb'\((?P<attributes>[^)]*)\) "(?P<delimiter>.)" "?(?P<name>[^"]*)"?')
@@ -36,7 +36,7 @@ class Copy:
     octets: int
 
 
-def read(server: Dovecot, user: User) -> View:
+def read(server: MailServer, user: User) -> View:
     """What the gateway has to show."""
     with server.imap(user) as client:
         listed = _listed(client)

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.store.base import Store, StoreUnavailable
 from gateway.sync.index import AccountIndex
-from tests.servers.dovecot import Dovecot, User
+from tests.servers.mail_server import MailServer, User
 from tests.sync import raw
 from tests.sync.conftest import STEPS, Gateways
 from tests.sync.letters import letter
@@ -31,7 +31,7 @@ def added(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def furnish(server: Dovecot) -> User:
+def furnish(server: MailServer) -> User:
     user = server.add_user()
     server.create(user, "A", "A/B", "C")
     server.append_all(user, "INBOX", [letter(n, None, f"label{n}") for n in range(1, 90)])
@@ -43,7 +43,7 @@ def furnish(server: Dovecot) -> User:
 @pytest.mark.checklist("A09", "D08")
 @pytest.mark.parametrize("server", STEPS, indirect=True)
 async def test_what_happened_while_the_gateway_was_down_is_seen(
-    server: Dovecot, gateways: Gateways, added: list[int]
+    server: MailServer, gateways: Gateways, added: list[int]
 ) -> None:
     """And nothing that was known is read again."""
     user, store = furnish(server), gateways.store()
@@ -76,7 +76,7 @@ async def test_what_happened_while_the_gateway_was_down_is_seen(
 
 
 async def test_without_any_change_nothing_is_read(
-    server: Dovecot, gateways: Gateways, added: list[int]
+    server: MailServer, gateways: Gateways, added: list[int]
 ) -> None:
     user, store = furnish(server), gateways.store()
     before = await view(await gateways.login(server, user, store))
@@ -88,7 +88,7 @@ async def test_without_any_change_nothing_is_read(
 
 
 async def test_an_account_that_nobody_asked_about_stays_saved(
-    server: Dovecot, gateways: Gateways, added: list[int]
+    server: MailServer, gateways: Gateways, added: list[int]
 ) -> None:
     """A login alone, and the end of the gateway after it."""
     user, store = furnish(server), gateways.store()
@@ -101,7 +101,7 @@ async def test_an_account_that_nobody_asked_about_stays_saved(
     assert added == []
 
 
-async def test_strings_come_from_the_store(server: Dovecot, gateways: Gateways) -> None:
+async def test_strings_come_from_the_store(server: MailServer, gateways: Gateways) -> None:
     """RFC 8621 §4.1.2: they never change, so the server is not asked again."""
     user, store = furnish(server), gateways.store()
     before = await view(await gateways.login(server, user, store))
@@ -115,7 +115,7 @@ async def test_strings_come_from_the_store(server: Dovecot, gateways: Gateways) 
 
 
 async def test_strings_of_another_index_are_never_taken(
-    server: Dovecot, gateways: Gateways
+    server: MailServer, gateways: Gateways
 ) -> None:
     """The index is lost, and its rows are other messages when it is made again."""
     user, store = furnish(server), gateways.store()
@@ -134,7 +134,7 @@ async def test_strings_of_another_index_are_never_taken(
 
 @pytest.mark.parametrize("damage", ["index", "header.0", "header.1"])
 async def test_what_the_store_lost_is_read_from_the_server(
-    damage: str, server: Dovecot, gateways: Gateways
+    damage: str, server: MailServer, gateways: Gateways
 ) -> None:
     user, store = furnish(server), gateways.store()
     account = await gateways.login(server, user, store)
@@ -147,7 +147,7 @@ async def test_what_the_store_lost_is_read_from_the_server(
 
 @pytest.mark.parametrize("after_login", [False, True])
 async def test_a_store_that_fails_does_not_keep_anybody_from_reading(
-    after_login: bool, server: Dovecot, gateways: Gateways
+    after_login: bool, server: MailServer, gateways: Gateways
 ) -> None:
     """Design §1: the cache is disposable."""
     user, store = furnish(server), gateways.store()
