@@ -6,6 +6,7 @@ others), so each element is taken for what it looks like, and missing ones get d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeGuard
@@ -15,6 +16,7 @@ from gateway.mime.limits import MAX_DEPTH, MAX_PARTS
 
 Value: TypeAlias = "bytes | int | Sequence[Value] | None"
 
+_MEDIA_TYPE = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9a-z]++/[!#$%&'*+\-.^_`{|}~0-9a-z]++")
 # What servers write for a multipart whose children they do not tell.
 _MULTIPARTS = frozenset(
     {"alternative", "digest", "encrypted", "form-data", "mixed", "parallel", "related"}
@@ -44,6 +46,7 @@ class Part:
     size: int = 0
     lines: int | None = None
     children: tuple[Part, ...] = ()
+    guessed: bool = field(default=False, compare=False)
 
     @property
     def is_multipart(self) -> bool:
@@ -70,6 +73,24 @@ def from_bodystructure(value: Value) -> Part:
     return _Builder().part(value, section="", depth=0, default_type="text/plain")
 
 
+def plausible(root: Part) -> bool:
+    """Whether a server seems to have understood the message, so that its structure can be shown.
+
+    False when it leaves out children of a multipart or the type of a part, or says nothing that
+    can be read (Gmail, Yandex, QQ, Exchange, Domino): what is in the message itself is better then.
+    """
+    count, depth, level, childless = 0, 0, [root], False
+    while level:
+        count += len(level)
+        if any(part.guessed for part in level):
+            return False
+        if depth < MAX_DEPTH:
+            childless |= any(part.is_multipart and not part.children for part in level)
+        level = [child for part in level for child in part.children]
+        depth += 1
+    return not childless or count >= MAX_PARTS  # past the limits, nobody is shown children
+
+
 class _Builder:
     """Counts the parts of one message while building them."""
 
@@ -84,7 +105,9 @@ class _Builder:
         first = _text(items[0]).lower() if items else ""
         if first in _MULTIPARTS and (len(items) < 2 or not isinstance(items[1], bytes)):
             return _multipart(section, items, ())
-        if first in ("", "multipart") and _text_at(items, 1).lower() in _MULTIPARTS:
+        if first == "multipart":  # what follows the parameters is of a part that is none
+            return _multipart(section, items[1:3], ())
+        if first == "" and _text_at(items, 1).lower() in _MULTIPARTS:
             return _multipart(section, items[1:], ())
         return _leaf(items, section or "1", default_type)
 
@@ -109,9 +132,10 @@ class _Builder:
 def _multipart(section: str, rest: list[Value], children: tuple[Part, ...]) -> Part:
     """`rest` is the subtype and what follows it: parameters, disposition, language, location."""
     disposition, language, location = _extension(rest[2:])
+    subtype = _token(_text_at(rest, 0))
     return Part(
         part_id=section or None,
-        type=f"multipart/{_token(_text_at(rest, 0)) or 'mixed'}",
+        type=f"multipart/{subtype or 'mixed'}",
         parameters=parameters.from_list(_at(rest, 1)),
         disposition=_disposition(disposition),
         disposition_parameters=_disposition_parameters(disposition),
@@ -119,11 +143,14 @@ def _multipart(section: str, rest: list[Value], children: tuple[Part, ...]) -> P
         location=_location(location),
         encoding="7bit",
         children=children,
+        guessed=not subtype,
     )
 
 
 def _leaf(items: list[Value], section: str, default_type: str) -> Part:
-    type_ = _media_type(items) or default_type
+    items = _with_subtype(items)
+    given = _media_type(items)
+    type_ = given or _guess(items) or default_type
     rest = items[7:]
     lines = None
     if type_ in contentfields.MESSAGE_TYPES and _is_list(_at(rest, 0)):
@@ -147,21 +174,37 @@ def _leaf(items: list[Value], section: str, default_type: str) -> Part:
         encoding=_token(_text_at(items, 5)) or "7bit",
         size=max(0, _number(_at(items, 6)) or 0),
         lines=lines,
+        guessed=given is None,
     )
 
 
+def _with_subtype(items: list[Value]) -> list[Value]:
+    """One of type and subtype may be missing altogether, so that all that follows is one early."""
+    early = isinstance(_at(items, 4), bytes) and _number(_at(items, 5)) is not None
+    if _is_list(_at(items, 1)) or (_at(items, 1) is None and early):
+        return [*items[:1], None, *items[1:]]
+    return items
+
+
 def _media_type(items: list[Value]) -> str | None:
+    type_ = f"{_token(_text_at(items, 0))}/{_token(_text_at(items, 1))}"
+    return type_ if _MEDIA_TYPE.fullmatch(type_) else None
+
+
+def _guess(items: list[Value]) -> str | None:
+    """What a part can be taken for whose type is half there, or no type."""
     media, subtype = _token(_text_at(items, 0)), _token(_text_at(items, 1))
-    if media and subtype:
-        return f"{media}/{subtype}"
     if media == "text":
         return "text/plain"
     return "application/octet-stream" if media or subtype else None
 
 
 def _extension(rest: list[Value]) -> tuple[Value, Value, Value]:
-    """Disposition, language and location: where they should be, or one element off."""
-    if _is_list(_at(rest, 1)) and not rest[0] and _looks_like_disposition(rest[1]):
+    """Disposition, language and location: where they should be, or one element off.
+
+    Exchange puts a Content-Description before them, or in place of the disposition.
+    """
+    if _looks_like_disposition(_at(rest, 1)) and not _disposition(_at(rest, 0)):
         rest = rest[1:]
     return _at(rest, 0), _at(rest, 1), _at(rest, 2)
 
@@ -216,9 +259,10 @@ def _number(value: Value) -> int | None:
 
 
 def _disposition(value: Value) -> str | None:
-    """The type of a disposition, which Exchange also gives bare."""
+    """The type of a disposition, which Exchange also gives bare; several words are none."""
     given = value[0] if _is_list(value) and value else value
-    return _token(_text(given)) or None
+    token = _token(_text(given))
+    return token if token and not any(map(str.isspace, token)) else None
 
 
 def _disposition_parameters(value: Value) -> Mapping[str, str]:
