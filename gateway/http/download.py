@@ -1,4 +1,4 @@
-"""RFC 8620 §6.2: blobs, streamed from the mail server to the client.
+"""RFC 8620 §6.2, RFC 9110 §13, §14: blobs, or ranges of them, streamed from the mail server.
 
 What is in a blob was written by strangers, and its media type is chosen by whoever made the URL.
 So nothing of it may ever run in a browser with the origin of the service: it is always an
@@ -16,11 +16,16 @@ from urllib.parse import quote
 from aiohttp import web
 
 from gateway.auth.slots import NoSlot, Slots
-from gateway.http.errors import Overloaded
+from gateway.http import ranges
+from gateway.http.errors import Overloaded, problem
 from gateway.http.observe import route_of
+from gateway.http.ranges import Unsatisfiable
 from gateway.http.services import Account, Blob, Services
 from gateway.imap.errors import AuthenticationFailed
+from gateway.jmap.errors import limit_exceeded
+from gateway.mail.blob import BlobTooLarge
 from gateway.obs.log import get_logger
+from gateway.sync.errors import MessageGone
 
 _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -47,8 +52,8 @@ _UNSAFE = re.compile(
 _RUNNING = 8
 _WAITING = 100
 _WAIT_SECONDS = 60.0
-# A client that takes no octet for this long has lost interest.
-_STALL_SECONDS = 60.0
+# A client that takes no octet for this long has lost interest; it is looked at only as often.
+_STALL_SECONDS = 30.0
 
 log = get_logger(__name__)
 
@@ -76,34 +81,90 @@ class Downloads:
 
     async def _answer(self, request: web.Request, account: Account) -> web.StreamResponse:
         blob_id = request.match_info["blobId"]
-        blob = await self._services.open_blob(account, blob_id)
-        if blob is None:
-            raise web.HTTPNotFound
+        blob = await self._open(account, blob_id)
         headers = {"ETag": f'"{blob_id}"', "Cache-Control": _CACHE, **_SAFE_HEADERS}
-        if _has(request, blob_id):
-            return web.Response(status=304, headers=headers)
+        if (status := _precondition(request, blob_id)) is not None:
+            return web.Response(status=status, headers=headers)
+        headers["Accept-Ranges"] = "bytes"
+        try:
+            asked = await _range(request, blob, blob_id)
+        except Unsatisfiable:
+            headers["Content-Range"] = f"bytes */{blob.size}"
+            return problem(416, headers=headers)
         headers["Content-Type"] = media_type(request.query.get("type", ""))
         headers["Content-Disposition"] = content_disposition(request.match_info["name"])
         response = web.StreamResponse(headers=headers)
         response.content_length = blob.size
+        if asked is not None:
+            start, stop = asked
+            response.set_status(206)
+            response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{blob.size}"
+            response.content_length = stop - start
         if request.method == "HEAD":
             await response.prepare(request)
             return response
-        await _stream(request, response, blob)
+        await _stream(request, response, blob.chunks(*asked) if asked else blob.chunks())
         return response
 
+    async def _open(self, account: Account, blob_id: str) -> Blob:
+        try:
+            blob = await self._services.open_blob(account, blob_id)
+        except BlobTooLarge as error:
+            raise limit_exceeded(
+                "maxSizeUpload", f"Messages of over {error.limit} octets are not taken apart."
+            ) from None
+        if blob is None:
+            raise web.HTTPNotFound
+        return blob
 
-async def _stream(request: web.Request, response: web.StreamResponse, blob: Blob) -> None:
+
+def _precondition(request: web.Request, blob_id: str) -> int | None:
+    """RFC 9110 §13.2.2: the status to answer with instead of the octets.
+
+    412 where the client does not want these, 304 where it has them.
+    """
+    wanted = request.if_match
+    if wanted is not None and not any(
+        tag.value == "*" or (tag.value == blob_id and not tag.is_weak) for tag in wanted
+    ):
+        return 412
+    had = request.if_none_match or ()
+    return 304 if any(tag.value in (blob_id, "*") for tag in had) else None
+
+
+async def _range(request: web.Request, blob: Blob, blob_id: str) -> tuple[int, int] | None:
+    """RFC 9110 §14.2: the octets [start, stop) that are asked for; None for all.
+
+    Raises Unsatisfiable, and ImapError as octets that nobody counted yet are counted for this.
+    """
+    asked = ranges.parse(request.headers.get("Range")) if request.method == "GET" else None
+    # RFC 9110 §13.1.5: a range of octets that the client has others of is of no use to it.
+    if asked is None or request.headers.get("If-Range", f'"{blob_id}"') != f'"{blob_id}"':
+        return None
+    if blob.size is None:
+        if asked.is_all:
+            return None
+        await blob.measure()
+    size = blob.size
+    return asked.resolve(size) if size is not None else None
+
+
+async def _stream(
+    request: web.Request, response: web.StreamResponse, octets: AsyncGenerator[bytes, None]
+) -> None:
     """Send the octets no faster than the client takes them.
 
     Until the first ones are there, a failure raises ImapError and becomes an error response. After
     that it can only be told by cutting the connection, lest the part be taken for the whole.
     """
-    async with aclosing(blob.chunks()) as chunks:
-        first = await anext(chunks, None)
+    async with aclosing(octets) as chunks:
+        try:
+            first = await anext(chunks, None)
+        except MessageGone:
+            raise web.HTTPNotFound from None
         try:
             await response.prepare(request)
-            await _send(response, first, chunks)
+            await _send(request, response, first, chunks)
         except ConnectionError:
             raise
         except Exception as error:
@@ -113,7 +174,10 @@ async def _stream(request: web.Request, response: web.StreamResponse, blob: Blob
 
 
 async def _send(
-    response: web.StreamResponse, first: bytes | None, rest: AsyncGenerator[bytes, None]
+    request: web.Request,
+    response: web.StreamResponse,
+    first: bytes | None,
+    rest: AsyncGenerator[bytes, None],
 ) -> None:
     """Write it all; EOFError if that is not exactly what was announced."""
     announced = response.content_length
@@ -123,17 +187,31 @@ async def _send(
         sent += len(chunk)
         if announced is not None and sent > announced:
             raise EOFError
-        async with asyncio.timeout(_STALL_SECONDS):
-            await response.write(chunk)
+        await _write(request, response, chunk)
         chunk = await anext(rest, None)
     if announced not in (None, sent):
         raise EOFError
     await response.write_eof()
 
 
-def _has(request: web.Request, blob_id: str) -> bool:
-    """RFC 9110 §13.1.2: whether the client says that it has the octets already."""
-    return any(tag.value in (blob_id, "*") for tag in request.if_none_match or ())
+async def _write(request: web.Request, response: web.StreamResponse, chunk: bytes) -> None:
+    """Write, and wait until the client has taken it. Raises TimeoutError when it takes nothing."""
+    writing = asyncio.ensure_future(response.write(chunk))
+    left = None
+    try:
+        while not (await asyncio.wait((writing,), timeout=_STALL_SECONDS))[0]:
+            before, left = left, _unsent(request)
+            if left == before:
+                raise TimeoutError
+        writing.result()
+    finally:
+        writing.cancel()
+
+
+def _unsent(request: web.Request) -> int:
+    """Octets that wait to be taken by the client's system."""
+    transport = request.transport
+    return transport.get_write_buffer_size() if transport is not None else 0
 
 
 def media_type(asked: str) -> str:

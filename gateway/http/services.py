@@ -30,15 +30,19 @@ class Account(Protocol):
 
 
 class Blob(Protocol):
-    """RFC 8620 §6: immutable octets; `size` is None until they have been read."""
+    """RFC 8620 §6: immutable octets; `size` is None until they have been counted."""
 
     @property
     def size(self) -> int | None:
         """How many octets there are."""
         ...
 
-    def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The octets, read from the mail server as they are taken. Raises ImapError."""
+    def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Octets [start, stop), read from the mail server as they are taken. Raises ImapError."""
+        ...
+
+    async def measure(self) -> int:
+        """How many octets there are, counted if need be. Raises ImapError."""
         ...
 
 

@@ -7,3 +7,7 @@ from gateway.imap.errors import ImapError
 
 class MailboxChanged(ImapError):
     """A mailbox is not the one the index knows: it is gone, or has another UIDVALIDITY."""
+
+
+class MessageGone(ImapError):
+    """The message is in no mailbox any more."""

@@ -59,15 +59,24 @@ class FakeBlob:
     closed: bool = False
     taken: int = 0
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
+    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
+        position = 0
         try:
             for chunk in self.octets:
-                self.taken += 1
-                yield chunk
+                end = position + len(chunk)
+                if end > start and (stop is None or position < stop):
+                    self.taken += 1
+                    last = len(chunk) if stop is None else stop - position
+                    yield chunk[max(0, start - position) : last]
+                position = end
             if self.error is not None:
                 raise self.error
         finally:
             self.closed = True
+
+    async def measure(self) -> int:
+        self.size = sum(map(len, self.octets))
+        return self.size
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.imap.errors import ImapError
 from gateway.mail.blob import open_blob
-from gateway.sync.content import PIECE
+from gateway.sync.pieces import PIECE
 from tests.mail.client import Client
 from tests.mail.messages import mail
 from tests.servers.dovecot import Dovecot, User
