@@ -9,10 +9,11 @@ from gateway.mail.capability import MAIL, account_capability
 from gateway.mail.email import EMAIL
 from gateway.mail.email_sort import SORTS
 from gateway.mail.mailbox import MAILBOX
+from gateway.mail.search_snippet import SEARCH_SNIPPET
 from gateway.mail.thread import THREAD
 from gateway.sync.account import Account
 
-TYPES: Final[tuple[DataType, ...]] = (MAILBOX, THREAD, EMAIL)
+TYPES: Final[tuple[DataType, ...]] = (MAILBOX, THREAD, EMAIL, SEARCH_SNIPPET)
 
 
 def session_capabilities() -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Final
 
 from gateway.mime.visible import boundary
@@ -24,7 +24,8 @@ MAX_OCTETS: Final = 255
 MAX_WORDS: Final = 64
 """Words that are looked for; nobody reads the marks of more."""
 
-_MAX_MATCHES = 10_000  # of one word
+_MAX_MATCHES = 4096  # of all words; of each at least _LEAST_MATCHES
+_LEAST_MATCHES = 64
 _MAX_BEGINNINGS = 500  # places where the best piece of a text may begin
 _MARK, _END_MARK = "<mark>", "</mark>"
 _MARKS = len(_MARK) + len(_END_MARK)
@@ -91,9 +92,10 @@ def matches(text: str, words: Iterable[str]) -> list[Match]:
     folded, ends = _folded(text)
     sought = dict.fromkeys(word for word in (_folded(word)[0] for word in words) if word)
     found: list[Match] = []
-    for number, word in enumerate(list(sought)[:MAX_WORDS]):
+    most = max(_LEAST_MATCHES, _MAX_MATCHES // max(1, len(sought)))
+    for number, word in enumerate(islice(sought, MAX_WORDS)):
         at = folded.find(word)
-        for _ in range(_MAX_MATCHES):
+        for _ in range(most):
             if at < 0:
                 break
             start, end = at, at + len(word)
