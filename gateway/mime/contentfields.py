@@ -12,7 +12,8 @@ from gateway.mime import words
 MESSAGE_TYPES = frozenset({"message/rfc822", "message/global"})
 """RFC 2046 §5.2.1, RFC 6532 §3.7: the types of messages that are parts."""
 
-_MEDIA_TYPE = re.compile(rb"([^/]++)/([^/]++)")
+_TOKEN = rb'[^\x00-\x20\x7f()<>@,;:\\"/\[\]?=]++'
+_MEDIA_TYPE = re.compile(rb"(" + _TOKEN + rb"/" + _TOKEN + rb")(?:/|\Z)")
 _COMMENT = re.compile(rb"\([^()]*+\)")
 
 
@@ -24,13 +25,14 @@ def text(value: bytes) -> str:
 def media_type(token: bytes) -> str | None:
     """RFC 2045 §5.1: type and subtype in lower case, None where they are not both there."""
     match = _MEDIA_TYPE.match(token)
-    return words.plain(match[0]) if match else None
+    return words.plain(match[1]) if match else None
 
 
 def encoding(value: bytes) -> str:
     """RFC 2045 §6.1: a Content-Transfer-Encoding in lower case, without what is behind it."""
-    first = words.unfold(value).lower().partition(b";")[0].partition(b"(")[0].strip(b'" \t\r\n')
-    return words.plain(first) or "7bit"
+    first = value.lower().partition(b";")[0].partition(b"(")[0]
+    name = text(b"".join(first.split()).strip(b'"')) or "7bit"
+    return "quoted-printable" if name == "quotedprintable" else name
 
 
 def cid(value: bytes) -> str | None:

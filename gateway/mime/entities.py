@@ -48,8 +48,8 @@ class Entity:
 def scan(octets: bytes) -> Entity:
     """The message that `octets` are, with its parts; attached messages are leaves.
 
-    A multipart without a boundary, or without a delimiter, is no multipart (RFC 2046 §5.1.1) and
-    hence text (RFC 2045 §5.2), so that what it contains can be read. Past the limits of depth and
+    A multipart must have a boundary and a part (RFC 2046 §5.1.1). Without, it is none and hence
+    text (RFC 2045 §5.2), so that what it contains can be read. Past the limits of depth and
     number, multiparts are empty.
     """
     return _Scanner(octets).scan()
@@ -62,7 +62,7 @@ class _Open:
     entity: Entity
     is_shown: bool  # whether it is outside of attached messages
     delimiter: bytes | None = None  # of a multipart until it is closed
-    is_delimited: bool = False
+    has_parts: bool = False  # of a multipart, whether or not they are within the limits
 
 
 @dataclass(slots=True)
@@ -79,12 +79,12 @@ class _Scanner:
             level, is_closing = self._match(line)
             self._leave(level + 1, self._end_before(line))
             multipart = self.path[level]
-            multipart.is_delimited = True
             position = self.octets.find(b"\n", line) + 1 or len(self.octets)
             if is_closing:
                 multipart.delimiter = None
                 self._note_delimiters()
                 continue
+            multipart.has_parts = True
             if multipart.is_shown and self.parts >= MAX_PARTS:
                 break
             is_digest = multipart.entity.type == "multipart/digest"
@@ -130,7 +130,7 @@ class _Scanner:
             entity.children = []
             boundary = parameters.octets(pairs, b"boundary")
             if len(self.path) > MAX_DEPTH:
-                opened.is_delimited = boundary is not None
+                opened.has_parts = True
             elif has_content and boundary is not None:
                 opened.delimiter = b"--" + boundary.rstrip()
                 self._note_delimiters()
@@ -195,11 +195,15 @@ class _Scanner:
         return line - 2 if self.octets[line - 2 : line] == b"\r\n" else line - 1
 
     def _leave(self, level: int, end: int) -> None:
-        """End the entities in `path` from `level` on."""
+        """End the entities in `path` from `level` on.
+
+        The empty line that ends a header is the line end before a delimiter that follows it.
+        """
         for left in self.path[level:]:
             entity = left.entity
+            entity.content = max(entity.header, min(entity.content, end))
             entity.end = max(entity.content, end)
-            if entity.children is not None and not left.is_delimited:
+            if entity.children is not None and not left.has_parts:
                 entity.type, entity.children = "text/plain", None
         if len(self.path) > level:
             del self.path[level:]
