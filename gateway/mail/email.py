@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.jmap.spec import DataType, Get, Property
-from gateway.mail import email_body, email_get, email_query
+from gateway.jmap.spec import DataType, Get, Property, Special
+from gateway.mail import email_body, email_get, email_parse, email_query
 from gateway.mail.capability import MAIL
 from gateway.mail.email_get import ATTACHMENT, FIELDS, HEADER, INDEX, PREVIEW, STRUCTURE, VALUES
 from gateway.mail.email_headers import INDEXED_FIELDS
@@ -48,4 +48,5 @@ EMAIL = DataType(
         dynamic=_header_property,
     ),
     query=email_query.QUERY,
+    special=(Special("parse", email_parse.ARGUMENTS, email_parse.run),),
 )

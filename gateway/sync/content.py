@@ -22,22 +22,26 @@ from gateway.imap.errors import CommandRefused
 from gateway.imap.wire import items
 from gateway.imap.wire.encode import pack_uids
 from gateway.imap.wire.items import Item
-from gateway.mime import body, preview
+from gateway.mime import body, message, preview
+from gateway.mime.message import Span
 from gateway.mime.structure import Part
 from gateway.sync import structures
 from gateway.sync.arrays import Uids
 from gateway.sync.emails import UNKNOWN
-from gateway.sync.fetching import HEADER, put_structures
+from gateway.sync.fetching import HEADER, keep_structures, put_structures
 from gateway.sync.lru import Cache
 from gateway.sync.reader import Reader
 from gateway.sync.sections import PIECE, Place, Section, Sections
 from gateway.sync.shelf import Shelf
 from gateway.sync.strings import StringColumn
-from gateway.sync.structures import Span, Structure
+from gateway.sync.structures import Structure
+from gateway.sync.turns import Turns, off_loop
 
 MESSAGE_HEADER = Place(name="HEADER")
 
 _PARSED = 1024
+# A larger message, in octets, is shown as the server tells it, right or wrong.
+_MENDED = 50_000_000
 # As much of a message's first text, in octets, fills a preview of 256 characters, mark-up included.
 _PREVIEWED = 8192
 
@@ -93,11 +97,14 @@ class Content:
         Raises ImapError.
         """
         wanted = tuple(wanted)
-        if not any([await self._missing(rows, want) for want in wanted]):
-            return set()
-        # Requests that come at the same time mostly want the same: the first one fetches it.
-        async with self._fetching:
-            return await self._read(rows, wanted)
+        gone: set[int] = set()
+        if any([await self._missing(rows, want) for want in wanted]):
+            # Requests that come at the same time mostly want the same: the first one fetches it.
+            async with self._fetching:
+                gone = await self._read(rows, wanted)
+        if Want.STRUCTURE in wanted:
+            await self._mend(row for row in rows if row not in gone)
+        return gone
 
     async def _read(self, rows: Sequence[int], wanted: Iterable[Want]) -> set[int]:
         missing = {want: await self._missing(rows, want) for want in wanted}
@@ -181,8 +188,24 @@ class Content:
         if raw:
             put_structures(self._data, number, raw)
 
+    async def _mend(self, rows: Iterable[int]) -> None:
+        """Where the server is wrong about a message, see to its structure ourselves."""
+        turns = Turns()
+        for row in rows:
+            await turns.give()
+            size = int(self._data.emails.octets[row])
+            if self._structure(row).is_plausible or size > _MENDED:
+                continue
+            whole = Section(row, Place(), size + PIECE)
+            octets = (await self.sections.read([whole])).get((row, whole.place))
+            if octets is not None:
+                parsed = await off_loop(len(octets), message.parse, octets)
+                keep_structures(self._data, [row], [structures.of_message(parsed)])
+                self._structures.drop(row)
+
     async def _make_previews(self, rows: list[int]) -> None:
         """Previews of our own, where the server has none: from the first text part."""
+        await self._mend(rows)
         first = {row: part for row in rows if (part := body.first_text(self.structure(row)))}
         wanted = [
             self.body(row, part, body.octets_needed(part, _PREVIEWED) or part.size)

@@ -27,3 +27,7 @@ class Cache(Generic[K, V]):
             if len(self._values) > self._size:
                 self._values.popitem(last=False)
             return value
+
+    def drop(self, key: K) -> None:
+        """Forget the value of a key."""
+        self._values.pop(key, None)

@@ -9,35 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import msgpack
 
 from gateway.imap.errors import ProtocolError
 from gateway.imap.wire import tokens
 from gateway.mime import attachment, body
-from gateway.mime.structure import Part, from_bodystructure
-
-if TYPE_CHECKING:
-    from gateway.mime.message import Message
+from gateway.mime.message import Message, Span
+from gateway.mime.structure import Part, from_bodystructure, plausible
 
 _PARSED = b"\0"  # what begins with it is no BODYSTRUCTURE
 
 
-class Span(NamedTuple):
-    """Octets of a message: the header of a part from `header` on, its content up to `end`."""
-
-    header: int
-    content: int
-    end: int
-
-
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """The part tree; `spans` says by part_id where parts are, None where the server knows it."""
+    """The part tree.
+
+    `spans` says by part_id where parts are, None where the server knows it; `is_plausible` is
+    False where the server seems not to have understood the message.
+    """
 
     root: Part
-    spans: Mapping[str | None, Span] | None = None
+    spans: Mapping[str | None, Span] | None
+    is_plausible: bool
 
 
 def parse(raw: bytes) -> Structure:
@@ -45,18 +40,16 @@ def parse(raw: bytes) -> Structure:
     if raw.startswith(_PARSED):
         return _unpack(raw)
     try:
-        return Structure(from_bodystructure(tokens.parse(raw)))
+        root = from_bodystructure(tokens.parse(raw))
     except ProtocolError:
-        return Structure(from_bodystructure(None))
+        root = from_bodystructure(None)
+    return Structure(root, None, plausible(root))
 
 
 def of_message(message: Message) -> bytes:
     """The structure of a parsed message, to be kept."""
-    spans: dict[str | None, Span] = {}
 
     def packed(part: Part) -> list[Any]:
-        span = message.span(part)
-        spans[part.part_id] = Span(span.header, span.content, span.end)
         return [
             part.part_id,
             part.type,
@@ -73,6 +66,7 @@ def of_message(message: Message) -> bytes:
         ]
 
     tree = packed(message.root)
+    spans = {id_: (span.header, span.content, span.end) for id_, span in message.spans.items()}
     return _PARSED + bytes(msgpack.packb([tree, spans]))
 
 
@@ -84,7 +78,7 @@ def _unpack(raw: bytes) -> Structure:
         simple[6] = tuple(simple[6]) if simple[6] is not None else None
         return Part(*(*simple, tuple(map(part, children))))
 
-    return Structure(part(tree), {id_: Span(*octets) for id_, octets in spans.items()})
+    return Structure(part(tree), {id_: Span(*octets) for id_, octets in spans.items()}, True)
 
 
 def has_attachment(raw: bytes) -> bool:

@@ -117,10 +117,17 @@ class Client:
 
 @asynccontextmanager
 async def connected(
-    server: Dovecot, user: User, directory: Path, store: Store | None = None
+    server: Dovecot,
+    user: User,
+    directory: Path,
+    store: Store | None = None,
+    port: int | None = None,
 ) -> AsyncIterator[Client]:
-    """A client of a gateway that was just started, by default with nothing in its store."""
-    endpoint = Endpoint("127.0.0.1", server.ports.imap, "plain")
+    """A client of a gateway that was just started, by default with nothing in its store.
+
+    `port` is that of somebody between the gateway and the server.
+    """
+    endpoint = Endpoint("127.0.0.1", port or server.ports.imap, "plain")
     store = store or open_store("memory://", b"x" * 32, directory)
     accounts = Accounts(Settings(endpoint, None), store)
     try:
