@@ -112,12 +112,16 @@ async def _previews(
     previews: dict[int, str] = {}
     if not words:
         return previews
+    turns = Turns()
     for choose in (_shown, _others):
         left = [row for row in rows if row not in previews]
         for batch in _batches(account, left, choose):
-            values = await body_values.read(account, batch, _TEXT_OCTETS)
-            turns = Turns()
+            sections = body_values.needed(account, batch, _TEXT_OCTETS)
+            found = await account.content.sections.read(sections)
+            if len(found) < len(sections):
+                await account.recheck()
             for row, parts in batch.items():
+                values = await body_values.decoded(account, {row: parts}, _TEXT_OCTETS, found)
                 texts = [(part, values[row][part.part_id]["value"]) for part in parts]
                 effort = _EFFORT * sum(len(value) for _, value in texts)
                 preview = await off_loop(effort, _preview, texts, words)

@@ -71,7 +71,9 @@ _BYTE_ORDER_MARKS = {
 _HIGH_OCTETS = bytes(range(0x80, 0x100))
 _PLANE_ENDS = "".join(f"{chr(end - 1)}{chr(end)}" for end in range(0xFFFF, 0x110000, 0x10000))
 # RFC 7493 §2.1: code points that a JSON string MUST NOT have, surrogates and non-characters.
-_UNSENDABLE = re.compile(f"[\ud800-\udfff\ufdd0-\ufdef{_PLANE_ENDS}]")
+# What is before them is looked at first, as a class that reaches beyond U+FFFF is slow to match.
+_SENDABLE = re.compile("[\0-\ud7ff]*+")
+_UNSENDABLE = re.compile(f"(?=[\ud800-\U0010ffff])[\ud800-\udfff\ufdd0-\ufdef{_PLANE_ENDS}]")
 _PUNCTUATION = re.compile(r"[^a-z0-9]++")
 
 
@@ -129,7 +131,9 @@ def decode(octets: bytes, charset: str | None, *, final: bool = True) -> tuple[s
 
 def sendable(text: str) -> str:
     """`text` with U+FFFD for each code point that I-JSON forbids (RFC 7493 §2.1)."""
-    return text if text.isascii() else _UNSENDABLE.sub("\ufffd", text)
+    if text.isascii() or _SENDABLE.fullmatch(text):
+        return text
+    return _UNSENDABLE.sub("\ufffd", text)
 
 
 def _decode_utf(octets: bytes, codec: str, final: bool) -> tuple[str, bool]:

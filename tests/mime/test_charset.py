@@ -93,3 +93,13 @@ def test_any_octets_become_text_that_json_carries(
     text, _ = charset.decode(octets, name, final=final)
     assert orjson.loads(orjson.dumps(text)) == text
     assert not any(0xFDD0 <= ord(c) <= 0xFDEF or ord(c) & 0xFFFE == 0xFFFE for c in text)
+
+
+def test_code_points_that_json_must_not_have_are_replaced() -> None:
+    """RFC 7493 §2.1: surrogates and non-characters, and nothing else."""
+    every = list(map(chr, range(0x110000)))
+    forbidden = {*range(0xD800, 0xE000), *range(0xFDD0, 0xFDF0)}
+    forbidden |= {end - one for end in range(0x10000, 0x120000, 0x10000) for one in (1, 2)}
+    expected = ["\ufffd" if ord(character) in forbidden else character for character in every]
+    assert charset.sendable("".join(every)) == "".join(expected)
+    assert all(charset.sendable(chr(code)) == "\ufffd" for code in forbidden)
