@@ -80,9 +80,9 @@ class _Wanted:
         return self.request.sources >= STRUCTURE
 
     @property
-    def part_fields(self) -> bool:
-        """Whether header fields of parts are shown."""
-        return self.needs_structure and self.bodies.shape.needs_fields
+    def part_headers(self) -> bool:
+        """Whether headers of parts are shown."""
+        return self.needs_structure and self.bodies.shape.needs_headers
 
     def kept(self) -> list[Want]:
         """What is read once and then kept."""
@@ -93,7 +93,7 @@ class _Wanted:
 
     def message_header(self) -> Place | None:
         """The header fields that are read each time: all, some, or none beyond those kept."""
-        if self.headers.is_whole or self.part_fields or not self.headers.is_askable:
+        if self.headers.is_whole or self.part_headers or not self.headers.is_askable:
             return MESSAGE_HEADER
         further = self.headers.fields - INDEXED_FIELDS
         return Place(name="HEADER.FIELDS", fields=tuple(sorted(further))) if further else None
@@ -111,7 +111,7 @@ async def _read(
     sections = body_values.needed(account, parts, wanted.bodies.max_bytes)
     if (place := wanted.message_header()) is not None:
         sections += [Section(row, place, PIECE) for row in rows]
-    if wanted.part_fields:
+    if wanted.part_headers:
         sections += [
             account.content.header(row, part)
             for row in rows
@@ -167,13 +167,11 @@ class _Emails:
         block = self.found.get((row, place), b"") if place is not None else b""
         if place == MESSAGE_HEADER:
             kept = headers.convenience(block) if asked.convenience else {}
-            record |= asked.values(kept, headers.fields(block) if asked.needs_fields else ())
-            return
-        kept = self.account.content.convenience(row, headers.convenience)
-        fields = headers.fields(block)
-        if not asked.fields.isdisjoint(INDEXED_FIELDS):
-            fields = headers.fields(self.account.content.kept_header(row)) + fields
-        record |= asked.values(kept, fields)
+        else:
+            kept = self.account.content.convenience(row, headers.convenience)
+            if not asked.fields.isdisjoint(INDEXED_FIELDS):
+                block = self.account.content.kept_header(row).rstrip(b"\r\n") + b"\r\n" + block
+        record |= asked.values(kept, block)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +188,9 @@ class _Parts:
     def size(self, part: Part) -> int:
         return body.decoded_size(part)
 
-    def fields(self, part: Part) -> list[tuple[str, bytes]]:
+    def header(self, part: Part) -> bytes:
         place = self.emails.account.content.header(self.row, part).place
-        return headers.fields(self.emails.found.get((self.row, place), b""))
+        return self.emails.found.get((self.row, place), b"")
 
 
 # --- RFC 8621 §4.1.1: metadata ------------------------------------------------------------------

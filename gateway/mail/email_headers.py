@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.imap.wire import encode
-from gateway.mime import header_property
-from gateway.mime.body_part import email_headers
+from gateway.mime import header_property, headers
 from gateway.mime.header_property import HeaderProperty
 from gateway.mime.headers import CONVENIENCE
 from gateway.sync.fetching import HEADER_FIELDS
@@ -31,11 +30,6 @@ class HeaderRequest:
         return not (self.convenience or self.dynamic or self.is_whole)
 
     @property
-    def needs_fields(self) -> bool:
-        """Whether the fields of the header are looked at one by one."""
-        return bool(self.dynamic or self.is_whole)
-
-    @property
     def fields(self) -> frozenset[str]:
         """The fields of the dynamic properties, in lower case."""
         return frozenset(each.field for each in self.dynamic)
@@ -45,15 +39,13 @@ class HeaderRequest:
         """Whether IMAP has words for these fields: RFC 5322 has names that are no atoms."""
         return all(encode.is_header_field(field) for field in self.fields)
 
-    def values(
-        self, convenience: Mapping[str, Any], fields: Sequence[tuple[str, bytes]]
-    ) -> dict[str, Any]:
-        """The properties, from all convenience properties and the fields of a header."""
+    def values(self, convenience: Mapping[str, Any], block: bytes) -> dict[str, Any]:
+        """The properties, from all convenience properties and from the header for the others."""
         shown = {name: convenience[name] for name in self.convenience}
         if self.dynamic:
-            shown |= header_property.values(self.dynamic, fields)
+            shown |= header_property.values(self.dynamic, headers.fields(block))
         if self.is_whole:
-            shown["headers"] = email_headers(fields)
+            shown["headers"] = headers.email_headers(block)
         return shown
 
 

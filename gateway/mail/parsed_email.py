@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -59,14 +59,12 @@ def _is_property(name: str) -> bool:
 def parsed_email(octets: bytes, blob_id: str, request: ParseRequest) -> dict[str, Any] | None:
     """The Email that a blob is, None if it begins with no header field at all."""
     parsed = _Parsed(octets, blob_id, request)
-    if not headers.has_fields(parsed.header):
+    if not headers.has_fields(parsed.own_header):
         return None
     email = {name: _VALUES[name](parsed) for name in request.properties if name in _VALUES}
     if not request.headers.is_empty:
-        email |= request.headers.values(
-            headers.convenience(parsed.header) if request.headers.convenience else {},
-            parsed.header_fields if request.headers.needs_fields else (),
-        )
+        convenience = headers.convenience(parsed.own_header) if request.headers.convenience else {}
+        email |= request.headers.values(convenience, parsed.own_header)
     return email | email_body.describe(
         parsed.message.root, parsed, request.properties, request.bodies.shape
     )
@@ -82,12 +80,8 @@ class _Parsed:
         self.own_blob_id = blob_id
 
     @cached_property
-    def header(self) -> bytes:
-        return self.message.header(self.message.root)
-
-    @cached_property
-    def header_fields(self) -> list[tuple[str, bytes]]:
-        return headers.fields(self.header)
+    def own_header(self) -> bytes:
+        return self.header(self.message.root)
 
     def blob_id(self, part: Part) -> str:
         """RFC 8621 §4.1.4: blobId of a part."""
@@ -99,11 +93,9 @@ class _Parsed:
             return 0
         return len(transfer.decode(self.message.content(part), part.encoding)[0])
 
-    def fields(self, part: Part) -> Sequence[tuple[str, bytes]]:
-        """The header fields of a part."""
-        if part is self.message.root:
-            return self.header_fields
-        return headers.fields(self.message.header(part))
+    def header(self, part: Part) -> bytes:
+        """The header of a part."""
+        return self.message.header(part)
 
     def value(self, part: Part, limit: int) -> dict[str, Any]:
         """The EmailBodyValue of a text part."""
@@ -128,7 +120,7 @@ def _preview(parsed: _Parsed) -> str:
 
 def _thread_id(parsed: _Parsed) -> str | None:
     """The Thread it would be in if it were imported."""
-    (seed,) = thread_seeds([parsed.header])
+    (seed,) = thread_seeds([parsed.own_header])
     return ids.thread_id(int.from_bytes(ids.thread_digest(seed), "big")) if seed else None
 
 

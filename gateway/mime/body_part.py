@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -27,21 +27,12 @@ class PartSource(Protocol):
         """Octets after transfer decoding."""
         ...
 
-    def fields(self, part: Part) -> Sequence[tuple[str, bytes]]:
-        """The header fields of the part; of the root, those of the message."""
+    def header(self, part: Part) -> bytes:
+        """The header of the part; of the root, that of the message."""
         ...
 
 
 _Value = Callable[[Part, PartSource], Any]
-
-
-def _headers(part: Part, source: PartSource) -> list[dict[str, str]]:
-    return email_headers(source.fields(part))
-
-
-def email_headers(fields: Iterable[tuple[str, bytes]]) -> list[dict[str, str]]:
-    """RFC 8621 §4.1.3 `headers`: EmailHeader objects, in order."""
-    return [{"name": name, "value": headers.raw(value)} for name, value in fields]
 
 
 _VALUES: Final[dict[str, _Value]] = {
@@ -55,7 +46,7 @@ _VALUES: Final[dict[str, _Value]] = {
     "cid": lambda part, _source: part.cid,
     "language": lambda part, _source: list(part.language) if part.language else None,
     "location": lambda part, _source: part.location,
-    "headers": _headers,
+    "headers": lambda part, source: headers.email_headers(source.header(part)),
 }
 _SUB_PARTS = "subParts"
 
@@ -69,8 +60,8 @@ class Shape:
     has_sub_parts: bool
 
     @property
-    def needs_fields(self) -> bool:
-        """Whether the header fields of parts are looked at."""
+    def needs_headers(self) -> bool:
+        """Whether the headers of parts are looked at."""
         return bool(self.header_properties) or any(name == "headers" for name, _ in self.values)
 
 
@@ -102,7 +93,8 @@ def body_part(
     """An EmailBodyPart; `with_sub_parts` even if they are not in the shape, as bodyStructure."""
     shown = {name: value(part, source) for name, value in shape.values}
     if shape.header_properties:
-        shown |= header_property.values(shape.header_properties, source.fields(part))
+        fields = headers.fields(source.header(part))
+        shown |= header_property.values(shape.header_properties, fields)
     if with_sub_parts or shape.has_sub_parts:
         shown[_SUB_PARTS] = (
             [

@@ -16,6 +16,7 @@ _FIELD = re.compile(
     rb"^([!-9;-~]++)[ \t]*+:((?>[^\n]*+(?:\n[ \t][^\n]*+)*))",
     re.MULTILINE,
 )
+_ASCII_FIELD = re.compile(_FIELD.pattern.decode("ascii"), re.MULTILINE)
 
 
 def fields(block: bytes) -> list[tuple[str, bytes]]:
@@ -29,6 +30,15 @@ def fields(block: bytes) -> list[tuple[str, bytes]]:
         (match[1].decode("ascii"), _value(match[2]))
         for match in islice(_FIELD.finditer(block, 0, _end(block)), MAX_FIELDS)
     ]
+
+
+def email_headers(block: bytes) -> list[dict[str, str]]:
+    """RFC 8621 §4.1.3 `headers`: EmailHeader objects with values in Raw form, in order."""
+    if not block.isascii() or b"\0" in block or len(block) > MAX_VALUE_OCTETS:
+        return [{"name": name, "value": raw(value)} for name, value in fields(block)]
+    # Nearly all are so, and then they are decoded in one piece.
+    found = islice(_ASCII_FIELD.finditer(block[: _end(block)].decode("ascii")), MAX_FIELDS)
+    return [{"name": match[1], "value": match[2].removesuffix("\r")} for match in found]
 
 
 def has_fields(block: bytes) -> bool:

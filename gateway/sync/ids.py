@@ -128,6 +128,8 @@ def part_blob_id(blob_id: str, section: str) -> str:
     blob_id: of the message. section: of the part in it, as in IMAP ("1.2"). Raises UnnamedPart,
     which parts of an Email itself never do, and ValueError if `blob_id` is no blob id.
     """
+    if blob_id.startswith("m"):  # of each part of each Email that is shown
+        return _part_blob_id(BlobRef(blob_id[1:], (section,)))
     ref = parse_blob_id(blob_id)
     if ref is None:
         raise ValueError(f"not a blob id: {blob_id!r}")

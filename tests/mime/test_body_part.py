@@ -33,8 +33,8 @@ class Source:
     def size(self, part: Part) -> int:
         return body.decoded_size(part)
 
-    def fields(self, part: Part) -> list[tuple[str, bytes]]:
-        return [("X-Part", f" {part.part_id}".encode()), ("x-part", b" last\xff\0")]
+    def header(self, part: Part) -> bytes:
+        return b"X-Part: %s\r\nx-part: last\xff\0\r\n\r\n" % str(part.part_id).encode()
 
 
 @pytest.mark.checklist("N17")

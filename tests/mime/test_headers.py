@@ -234,3 +234,11 @@ def test_no_broken_message_is_too_broken() -> None:
         orjson.dumps(headers.convenience(message))
         for name, value in headers.fields(message):
             orjson.dumps([name, headers.raw(value), headers.text(value)])
+
+
+@pytest.mark.checklist("N15")
+@given(st.binary(max_size=300) | st.text("aX-: \t\r\n(é\0", max_size=80).map(str.encode))
+def test_email_headers_are_the_fields_in_raw_form(block: bytes) -> None:
+    """RFC 8621 §4.1.3: whether the header is ASCII or not."""
+    expected = [{"name": n, "value": headers.raw(v)} for n, v in headers.fields(block)]
+    assert headers.email_headers(block) == expected
