@@ -16,7 +16,8 @@ def cover(data: AccountData, rows: Mask) -> list[tuple[int, Uids]]:
     An Email in several mailboxes is looked at in the one with most of the others: on servers where
     one mailbox has all mail, that one is enough.
     """
-    left = rows.copy()
+    left = np.zeros(data.emails.size, np.bool_)  # more Emails may have come
+    left[: len(rows)] = rows
     shown = {number: _shown(data, number) for number in data.by_number()}
     # How many of them are in a mailbox only ever falls, so what was most is at least looked at.
     heap = [(-_count(left, shown[number][0]), number) for number in shown]

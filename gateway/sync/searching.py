@@ -75,7 +75,7 @@ class TooManyToSearch(ImapError):
 class _Pace:
     """How many messages are searched by one command: as many as take half a turn."""
 
-    size: int = _SLICE_FIRST
+    size: int
 
     def took(self, count: int, seconds: float) -> None:
         """So many took so long."""
@@ -170,7 +170,7 @@ class Searching:
         self, sought: Criteria, found: Verdicts, mailboxes: Iterator[tuple[int, Uids]]
     ) -> bool:
         """Search one mailbox after the other; False if one of them is not what it was."""
-        settled, pace = True, _Pace()
+        settled, pace = True, _Pace(_SLICE_FIRST)
         for number, uids in mailboxes:
             try:
                 settled &= await self._search_mailbox(sought, found, number, uids, pace)
@@ -197,6 +197,7 @@ class Searching:
             found.add(rows, _rows(columns, np.intersect1d(turn.asked, turn.matching)))
             settled &= len(rows) == len(turn.asked)
             uids = uids[: len(uids) - len(turn.asked)]
+            uids = uids[columns.positions(uids) >= 0]
         return settled
 
     def _columns(self, number: int, uidvalidity: int) -> MailboxColumns:
@@ -241,13 +242,15 @@ async def _take_turn(
     connection: Connection, wire: bytes, sought: Criteria, every: Uids, uids: Uids, pace: _Pace
 ) -> _Turn:
     room = connection.max_set - sought.octets
+    most = connection.max_messages or len(uids)
     # What came since the mailbox was selected is seen only when it is selected anew.
     before = [Examine(wire)]
-    asked, matching = len(uids), list[int]()
+    left, matching = len(uids), list[int]()
     now = time.monotonic()
     end = now + TURN_SECONDS
-    while asked and now < end:
-        packed, count = newest_set(every, uids[max(0, asked - pace.size) : asked], room)
+    while left:
+        size = min(pace.size, most)
+        packed, count = newest_set(every, uids[max(0, left - size) : left], room)
         keys = criteria.all_of(criteria.uids(packed), sought)
         started = now
         try:
@@ -256,10 +259,12 @@ async def _take_turn(
             await _explain(connection, wire, sought, refused)
         now = time.monotonic()
         pace.took(count, now - started)
-        asked -= count
+        left -= count
         before = []
+        if now >= end:
+            break
     after = await connection.run(Examine(wire))
-    return _Turn(uids[asked:], np.array(matching, np.uint32), after)
+    return _Turn(uids[left:], np.array(matching, np.uint32), after)
 
 
 async def _explain(

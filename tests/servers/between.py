@@ -40,9 +40,7 @@ def _octets(command: Received) -> bytes:
     return line + b"\r\n"
 
 
-async def _pass_back(
-    reader: asyncio.StreamReader, peer: Peer, without: tuple[bytes, ...]
-) -> None:
+async def _pass_back(reader: asyncio.StreamReader, peer: Peer, without: tuple[bytes, ...]) -> None:
     with suppress(ConnectionError):
         while chunk := await reader.read(1 << 16):
             for name in without:
