@@ -311,7 +311,7 @@ class _Uuencode:
             self._state = "after"
         elif self._state == "inside" and line:
             count = (line[0] - 32) & 63
-            characters = 1 + (count + 2) // 3 * 4
+            characters = 1 + (count * 4 + 2) // 3  # what fills up the last group may be anything
             clean = line[:characters].translate(self._ALPHABET)
             self.problem = self.problem or clean != line[:characters]
             # Spaces at the end may have been lost on the way.

@@ -83,3 +83,10 @@ def test_pieces_decode_to_the_same_octets_as_the_whole(pieces: list[bytes], name
     decoder = transfer.decoder(name)
     decoded = b"".join([*map(decoder.feed, pieces), decoder.finish()])
     assert (decoded, decoder.problem) == transfer.decode(b"".join(pieces), name)
+
+
+@pytest.mark.checklist("J10")
+def test_what_fills_up_the_last_group_of_uuencode_is_not_looked_at() -> None:
+    """POSIX uuencode: a line tells how many octets it has; some programs leave others behind."""
+    decoded, problem = transfer.decode(b"begin 644 a\n!8XYZ\n`\nend\n", "x-uuencode")
+    assert (decoded, problem) == (b"c", False)
