@@ -12,6 +12,8 @@ from html import unescape
 
 from gateway.mime.visible import visible
 
+# "<" before anything else is text.
+_MARKUP = re.compile(r"<[a-zA-Z/!?]")
 # A quote is one only where a value begins, so that a stray one hides no more than its tag.
 _TAG = re.compile(
     r"<(/?)([a-zA-Z][^\s/>]*+)((?>(?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?)*))>", re.ASCII
@@ -62,15 +64,14 @@ def html_text(html: str, limit: int, *, quotes: bool = True, images: bool = Fals
     reader = _Reader(quotes, images)
     position = 0
     while reader.length < limit:
-        start = html.find("<", position)
-        reader.text(html[position : start if start >= 0 else len(html)])
-        if start < 0:
+        markup = _MARKUP.search(html, position)
+        start = markup.start() if markup else len(html)
+        reader.text(html[position:start])
+        if markup is None:
             break
         tag = _TAG.match(html, start)
         if tag is None:
             position = _after_markup(html, start)
-            if position == start + 1:
-                reader.text("<")
             continue
         position = tag.end()
         closes, name = bool(tag[1]), tag[2].lower()
@@ -184,13 +185,9 @@ def _attributes(attributes: str) -> dict[str, str]:
 
 
 def _after_markup(html: str, start: int) -> int:
-    """Where reading goes on after a "<" that begins no tag."""
+    """Where reading goes on after markup that is no tag: a tag that is not closed is the end."""
     if html.startswith("<!--", start):
-        end = _COMMENT_END.search(html, start + 2)
-        return end.end() if end else len(html)
-    following = html[start + 1 : start + 2]
-    if following in ("!", "?", "/"):
-        closing = html.find(">", start)
-        return closing + 1 if closing >= 0 else len(html)
-    # A tag that is not closed is the end, and "<" before anything else is text.
-    return len(html) if following.isascii() and following.isalpha() else start + 1
+        comment = _COMMENT_END.search(html, start + 2)
+        return comment.end() if comment else len(html)
+    end = html.find(">", start) if html[start + 1] in "!?/" else -1
+    return end + 1 if end >= 0 else len(html)
