@@ -112,10 +112,10 @@ def _body_values(parsed: _Parsed) -> dict[str | None, Any]:
 
 
 def _preview(parsed: _Parsed) -> str:
-    part = body.first_text(parsed.message.root)
-    if part is None:
-        return ""
-    return preview.preview(parsed.value(part, _PREVIEWED)["value"], part.type == "text/html")
+    return preview.preview_of(
+        (parsed.value(part, _PREVIEWED)["value"], part.type == "text/html")
+        for part in body.preview_texts(parsed.message.root)
+    )
 
 
 def _thread_id(parsed: _Parsed) -> str | None:

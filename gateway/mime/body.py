@@ -10,6 +10,8 @@ from typing import Any
 from gateway.mime import charset, transfer
 from gateway.mime.structure import Part
 
+_SHORT_OCTETS = 512
+
 # --- textBody, htmlBody, attachments ------------------------------------------------------------
 
 
@@ -101,11 +103,16 @@ def leaves(root: Part) -> list[Part]:
     return [leaf for child in root.children for leaf in leaves(child)]
 
 
-def first_text(root: Part) -> Part | None:
-    """The text part that a person would read first."""
+def preview_texts(root: Part) -> list[Part]:
+    """The text parts a preview is made from: the one that a person would read first.
+
+    Where that is so short that it may be a mere word about the HTML beside it, the HTML as well.
+    """
     lists = body_lists(root)
-    texts = (part for part in (*lists.text, *lists.html) if part.type.startswith("text/"))
-    return next(texts, None)
+    texts = [part for part in (*lists.text, *lists.html) if part.type.startswith("text/")]
+    if not texts or texts[0].type == "text/html" or texts[0].size > _SHORT_OCTETS:
+        return texts[:1]
+    return texts[:1] + [part for part in lists.html if part.type == "text/html"][:1]
 
 
 def has_attachment(root: Part) -> bool:

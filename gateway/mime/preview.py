@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from gateway.mime.html import html_text
 from gateway.mime.visible import boundary, visible
@@ -41,13 +42,24 @@ def preview(text: str, is_html: bool) -> str:
     return _line(_without_quotes(text)) or _line(text)
 
 
-def says_nothing(text: str) -> bool:
-    """Whether a text part is empty, or no more than a word that the message is in HTML.
+def preview_of(texts: Iterable[tuple[str, bool]]) -> str:
+    """The preview of the first of several texts, each with `is_html`, that has something to say."""
+    first = ""
+    for text, is_html in texts:
+        line = preview(text, is_html)
+        if line and (is_html or not _says_nothing(text)):
+            return line
+        first = first or line
+    return first
 
-    So are the alternatives that some programs put beside the HTML that they send.
+
+def _says_nothing(text: str) -> bool:
+    """Whether a text is no more than a word that the message is in HTML.
+
+    Such are the alternatives that some programs put beside the HTML that they send.
     """
     start = visible(text[:_MAX_TEXT])
-    return not start or (len(start) <= _MAX_NO_TEXT and bool(_NO_TEXT.search(start)))
+    return len(start) <= _MAX_NO_TEXT and bool(_NO_TEXT.search(start))
 
 
 def _without_quotes(text: str) -> str:

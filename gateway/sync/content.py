@@ -206,21 +206,24 @@ class Content:
     async def _make_previews(self, rows: list[int]) -> None:
         """Previews of our own, where the server has none: from the first text part."""
         await self._mend(rows)
-        first = {row: part for row in rows if (part := body.first_text(self.structure(row)))}
-        wanted = [
-            self.body(row, part, body.octets_needed(part, _PREVIEWED) or part.size)
-            for row, part in first.items()
-        ]
-        found = await self.sections.read(wanted)
-        made = {row: b"" for row in rows if row not in first}
-        for section in wanted:
-            octets = found.get((section.row, section.place))
-            if octets is None:
-                continue  # not to be had now, which says nothing of the next time
-            part = first[section.row]
-            value = body.body_value(octets, part, _PREVIEWED)
-            text = preview.preview(value["value"], part.type == "text/html")
-            made[section.row] = text.encode()
+        wanted = {
+            row: [
+                (part, self.body(row, part, body.octets_needed(part, _PREVIEWED) or part.size))
+                for part in body.preview_texts(self.structure(row))
+            ]
+            for row in rows
+        }
+        found = await self.sections.read(s for texts in wanted.values() for _, s in texts)
+        made = {}
+        for row, texts in wanted.items():
+            values = [
+                (body.body_value(octets, part, _PREVIEWED)["value"], part.type == "text/html")
+                for part, section in texts
+                if (octets := found.get((row, section.place))) is not None
+            ]
+            # What is not to be had now says nothing of the next time.
+            if len(values) == len(texts):
+                made[row] = preview.preview_of(values).encode()
         self._data.previews.put(made.keys(), made.values())
 
     # --- what is not kept ------------------------------------------------------------------------

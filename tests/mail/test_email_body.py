@@ -388,6 +388,32 @@ async def test_preview_is_the_first_text_of_a_message(connect: Connect, server: 
         assert previews["nested"].startswith("A")
 
 
+async def test_preview_is_not_a_word_about_the_html(
+    connect: Connect, start_dovecot: Callable[..., Dovecot]
+) -> None:
+    """RFC 8621 §4.1.4: what a person reads, where the server makes no previews."""
+    server = start_dovecot(without=("PREVIEW", "PREVIEW=FUZZY", "SNIPPET=FUZZY"))
+    octets = crlf("""
+        Subject: Alternatives
+        MIME-Version: 1.0
+        Content-Type: multipart/alternative; boundary=i
+
+        --i
+        Content-Type: text/plain
+
+        This message is in HTML.
+        --i
+        Content-Type: text/html
+
+        <p style="display:none">Preheader</p><p>What it says
+        --i--
+        """)
+    user = server.add_user()
+    server.append(user, "INBOX", octets)
+    email = await (await connect(server, user)).email("preview", "blobId")
+    assert email["preview"] == "What it says"
+
+
 async def test_a_message_without_a_preview_is_asked_for_once(
     connect: Connect, server: Dovecot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

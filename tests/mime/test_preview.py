@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mime.preview import MAX_CHARACTERS, preview, says_nothing
+from gateway.mime.preview import MAX_CHARACTERS, preview, preview_of
 
 pytestmark = pytest.mark.checklist("N23")
 TORTURE = Path(__file__).parents[3] / "shared" / "corpus" / "torture"
@@ -67,8 +67,10 @@ def test_html_becomes_one_line(html: str, shown: str) -> None:
         "Diese Nachricht ist im HTML-Format.",
     ],
 )
-def test_what_stands_for_the_html_says_nothing(text: str) -> None:
-    assert says_nothing(text)
+def test_a_word_about_the_html_is_not_shown_in_its_place(text: str) -> None:
+    assert preview_of([(text, False), ("<p>Hello", True)]) == "Hello"
+    assert preview_of([(text, False), ("<p>", True)]) == preview(text, False)
+    assert preview_of([(text, False)]) == preview(text, False)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +80,8 @@ def test_what_stands_for_the_html_says_nothing(text: str) -> None:
         "About HTML: " + "there is much to say. " * 20,
     ],
 )
-def test_what_people_write_says_something(text: str) -> None:
-    assert not says_nothing(text)
+def test_what_people_write_is_shown(text: str) -> None:
+    assert preview_of([(text, False), ("<p>Hello", True)]) == preview(text, False)
 
 
 def test_padding_does_not_use_up_what_is_read() -> None:
