@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from gateway.imap.errors import CommandRefused
+from gateway.imap.errors import MESSAGELIMIT, CommandRefused
 from gateway.imap.quirks import Quirk
 from gateway.imap.wire.capability import Capabilities
 from gateway.imap.wire.encode import Encoded
-from gateway.imap.wire.responses import Tagged, Untagged
+from gateway.imap.wire.responses import Code, Tagged, Untagged, number
 
 T = TypeVar("T")
 
@@ -23,12 +23,19 @@ class Command(Generic[T]):
     """Whether its result becomes `Connection.selected` (EXAMINE, SELECT, CLOSE, UNSELECT)."""
     bulk: ClassVar[bool] = False
     """Whether `take` reads rows straight from the stream."""
+    ends: ClassVar[bool] = False
+    """Whether the server says BYE because of it (LOGOUT)."""
+    may_lack: ClassVar[bool] = False
+    """Whether a result without what the server refuses is of use (FETCH)."""
     patient: ClassVar[bool] = False
     """Whether the server may be silent for as long as it likes (IDLE)."""
+    stores: ClassVar[bool] = False
+    """Whether it adds to what the user stores, so that OVERQUOTA is about that (RFC 9208 §4.3)."""
     conclusion: ClassVar[bytes] = b""
     """What `Commander.conclude` sends to end it (DONE)."""
     tag: bytes = b""
     """Set when it is sent; answers may carry it (RFC 4466 §2.6.2)."""
+    _limit: Code | None = None
 
     def encode(self) -> Encoded:
         """The verb and its arguments."""
@@ -54,10 +61,35 @@ class Command(Generic[T]):
         """Responses that were taken and turned out not to be this command's own."""
         return ()
 
+    def smaller(self, refused: CommandRefused) -> Sequence[Command[T]] | None:
+        """Commands that do what a refusal left undone; None when the refusal stands."""
+        return None
+
+    def merged(self, parts: Sequence[T], lacks: bool) -> T:
+        """One result from those of the smaller commands and what came before the refusal.
+
+        lacks: something was refused to the last.
+        """
+        raise NotImplementedError
+
     def check(self, tagged: Tagged, partial: object = None) -> None:
-        """Raises CommandRefused unless the server said OK."""
-        if tagged.status != "OK":
-            raise CommandRefused(self.name, tagged.status, tagged.code, tagged.text.text, partial)
+        """Raises CommandRefused unless the server said OK, and did all of it."""
+        code = self._limit or tagged.text.code
+        limited = code is not None and code.name == MESSAGELIMIT
+        if tagged.status == "OK" and not limited:
+            return
+        numbers = tuple(filter(None, map(number, code.arguments))) if code is not None else ()
+        name = code.name if code is not None else None
+        raise CommandRefused(self.name, tagged.status, name, tagged.text.text, partial, numbers)
+
+    def note_limit(self, response: Untagged) -> bool:
+        """RFC 9738 §3.1: the limit may come untagged, where the tagged line has another code."""
+        if response.name not in ("OK", "NO") or response.text.code is None:
+            return False
+        if response.text.code.name != MESSAGELIMIT:
+            return False
+        self._limit = response.text.code
+        return True
 
 
 class Commander(Protocol):
@@ -74,6 +106,11 @@ class Commander(Protocol):
     @property
     def max_set(self) -> int:
         """Octets of a UID set in one command."""
+        ...
+
+    @property
+    def max_messages(self) -> int | None:
+        """Messages that one command may be about (RFC 9738), None without such a limit."""
         ...
 
     def conclude(self, command: Command[Any]) -> None:

@@ -1,7 +1,7 @@
 """RFC 9051 §2, §3, §5.5: one connection to an IMAP server: states, pipelining, deadlines.
 
 A command that is cancelled or not answered in time ends the connection, so no later command can
-read its answer.
+read its answer. What a server refuses because it is too much is asked for in parts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from gateway.imap.commands.login import Credentials, log_in
 from gateway.imap.commands.logout import Logout
 from gateway.imap.commands.starttls import StartTls
 from gateway.imap.dispatch import Dispatcher, Running
+from gateway.imap.division import in_parts
 from gateway.imap.errors import (
+    MESSAGELIMIT,
     CommandRefused,
     CommandTimeout,
     ConnectionLost,
@@ -29,9 +31,8 @@ from gateway.imap.errors import (
     ProtocolError,
     ServerBusy,
 )
-from gateway.imap.quirks import Quirk
+from gateway.imap.quirks import Learnt, announced, line_octets
 from gateway.imap.transport import Transport
-from gateway.imap.wire import encode
 from gateway.imap.wire.capability import Capabilities
 from gateway.obs.metrics import IMAP_CONNECTIONS
 
@@ -44,6 +45,7 @@ TIMEOUT = 60.0
 SILENCE = 30.0
 """Seconds without any octet after which a running command is given up."""
 _LOGOUT_SECONDS = 2.0
+_REST_OF_LINE = 250  # octets of a command line beside its set of UIDs
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,15 @@ class Endpoint:
 class Connection(Dispatcher):
     """A connection to one server for one user. Get one from `Connection.open`, then `login`."""
 
-    def __init__(self, endpoint: Endpoint, *, silence: float = SILENCE) -> None:
+    def __init__(
+        self, endpoint: Endpoint, *, silence: float = SILENCE, learnt: Learnt | None = None
+    ) -> None:
         super().__init__()
         self.endpoint = endpoint
         self.enabled = Capabilities()
         self.server_name: str | None = None
-        self.quirks: set[Quirk] = set()
+        self.learnt = learnt or Learnt()
+        self.quirks = self.learnt.quirks
         self._silence = silence
         self._lock = asyncio.Lock()
         self._heard = self._loop.time()
@@ -80,16 +85,18 @@ class Connection(Dispatcher):
         deadline: float = 20.0,
         *,
         silence: float = SILENCE,
+        learnt: Learnt | None = None,
     ) -> Connection:
         """Connect, negotiate TLS and read the greeting, within `deadline` seconds.
 
-        `ssl_context` verifies the server; it is needed unless the endpoint is plain. Raises
+        `ssl_context` verifies the server; it is needed unless the endpoint is plain. `learnt` is
+        what other connections to the server found out, and is added to. Raises
         ConnectionLost (refused, TLS failures, ...), ServerBusy (greeted with BYE), ProtocolError,
         CommandTimeout.
         """
         if (ssl_context is None) != (endpoint.security == "plain"):
             raise ValueError("TLS needs an SSL context, and a plain connection none")
-        connection = cls(endpoint, silence=silence)
+        connection = cls(endpoint, silence=silence, learnt=learnt)
         try:
             async with asyncio.timeout(deadline):
                 await connection._open(ssl_context)
@@ -149,6 +156,7 @@ class Connection(Dispatcher):
         if client_id is not None:
             identification["x-session-ext-id"] = client_id
         await log_in(self, credentials, identification)
+        self.quirks |= announced(self.capabilities)
 
     @property
     def closed(self) -> bool:
@@ -163,7 +171,26 @@ class Connection(Dispatcher):
     @property
     def max_set(self) -> int:
         """Octets of a UID set in one command."""
-        return encode.MAX_SET_DOVECOT if self.server_name == "dovecot" else encode.MAX_SET
+        octets = line_octets(self.capabilities, self.server_name)
+        if self.learnt.line is not None:
+            octets = min(octets, self.learnt.line)
+        return max(octets - _REST_OF_LINE, _REST_OF_LINE)
+
+    @property
+    def max_messages(self) -> int | None:
+        """Messages that one command may be about (RFC 9738), None without such a limit."""
+        name = MESSAGELIMIT + "="
+        limits = (c.removeprefix(name) for c in self.capabilities if c.startswith(name))
+        return next((int(limit) for limit in limits if limit.isdigit()), None)
+
+    @property
+    def has_modseqs(self) -> bool:
+        """RFC 7162 §3.1.2: whether the selected mailbox keeps mod-sequences."""
+        return (
+            not self.capabilities.isdisjoint(("CONDSTORE", "QRESYNC"))
+            and self.selected is not None
+            and bool(self.selected.highestmodseq)
+        )
 
     async def close(self) -> None:
         """Log out if no command runs, and close."""
@@ -195,8 +222,10 @@ class Connection(Dispatcher):
         """
         async with self._exclusively(commands[0].name if commands else "", timeout):
             running = self._send(commands)
+            for each in running:
+                await self._feed(each, timeout)
             await self._settle(running, timeout)
-            return [each.future.result() for each in running]
+            return [await self._outcome(each, timeout) for each in running]
 
     async def stream(
         self, commands: Iterable[Command[T]], *, window: int = 2, timeout: float = TIMEOUT
@@ -218,9 +247,10 @@ class Connection(Dispatcher):
                     first = waiting[0]
                     await self._settle([first], timeout)
                     waiting.popleft()
-                    result = first.future.result()
-                    if isinstance(result, CommandRefused):
+                    if first.is_refused:  # its parts are not to get the answers to others
                         await self._settle(waiting, timeout)
+                    result = await self._outcome(first, timeout)
+                    if isinstance(result, CommandRefused):
                         raise result
                     if (command := next(source, None)) is not None:
                         waiting.extend(self._send([command]))
@@ -228,6 +258,47 @@ class Connection(Dispatcher):
             finally:
                 if any(not each.future.done() for each in waiting):
                     self._fail(ConnectionLost("a stream of commands was left"))
+
+    async def _outcome(self, running: Running, timeout: float) -> Any | CommandRefused:
+        """The result of a command that was answered; of one refused, that of its parts."""
+        result = running.future.result()
+        if not isinstance(result, CommandRefused):
+            return result
+
+        async def run(command: Command[Any]) -> Any | CommandRefused:
+            (piece,) = self._send([command])
+            await self._settle([piece], timeout)
+            return piece.future.result()
+
+        return await in_parts(running.command, result, run)
+
+    async def _feed(self, running: Running, timeout: float) -> None:
+        """Send the upload of a command, when the server is ready for it."""
+        upload, transport = running.upload, self._transport
+        if upload is None or transport is None:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await running.uploading.wait()
+            left = upload.size
+            while left >= 0 and not running.future.done():
+                async with asyncio.timeout(self._silence):
+                    chunk = await anext(upload.chunks, b"")
+                    if not chunk:
+                        break
+                    left -= len(chunk)
+                    self._write(chunk[:left] if left < 0 else chunk)
+                    await transport.drain()
+            if left and not running.future.done():
+                raise ValueError(f"an upload is not of the size that was announced: {left}")
+            self._uploaded(running)
+        except TimeoutError:
+            late = CommandTimeout(running.command.name, timeout)
+            self._fail(late)
+            raise late from None
+        except BaseException:
+            self._fail(ConnectionLost("an upload was given up"))
+            raise
 
     def conclude(self, command: Command[Any]) -> None:
         """Send the conclusion of a command that runs (DONE)."""

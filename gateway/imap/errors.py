@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MESSAGELIMIT = "MESSAGELIMIT"
+"""RFC 9738 §3.1: the response code of a command that was carried out in part."""
+
 
 class ImapError(Exception):
     """Any failure of the IMAP side."""
@@ -32,12 +35,19 @@ class ProtocolError(ImapError):
 class CommandRefused(ImapError):
     """A tagged NO or BAD (RFC 9051 §7.1.2, §7.1.3).
 
-    `code` is the name of the response code in upper case, without its arguments; `partial` is what
-    the command had gathered before it was refused, where the command says so.
+    Or an OK that says the command was not carried out to its end (RFC 9738 MESSAGELIMIT). `code` is
+    the name of the response code in upper case, `numbers` the numbers among its arguments;
+    `partial` is what the command had gathered before it was refused, where the command says so.
     """
 
     def __init__(
-        self, command: str, status: str, code: str | None, text: str, partial: object = None
+        self,
+        command: str,
+        status: str,
+        code: str | None,
+        text: str,
+        partial: object = None,
+        numbers: tuple[int, ...] = (),
     ) -> None:
         super().__init__(f"{command}: {status} {f'[{code}] ' if code else ''}{text}")
         self.command = command
@@ -45,6 +55,12 @@ class CommandRefused(ImapError):
         self.code = code
         self.text = text
         self.partial = partial
+        self.numbers = numbers
+
+    @property
+    def lowest_done(self) -> int | None:
+        """RFC 9738 §3.1: the UID below which the command is to go on; None when it is not that."""
+        return self.numbers[1] if self.code == MESSAGELIMIT and len(self.numbers) > 1 else None
 
 
 class MailboxUnavailable(CommandRefused):
@@ -61,9 +77,13 @@ class AuthenticationFailed(ImapError):
 
 
 class ServerBusy(ImapError):
-    """The server can not serve this user now: RFC 5530 LIMIT, INUSE, UNAVAILABLE, BYE at login."""
+    """The server can not serve this user now: RFC 5530 LIMIT, INUSE, UNAVAILABLE, BYE at login.
 
-    def __init__(self, code: str | None, text: str) -> None:
+    `seconds` is how long the server asks to be left alone, None when it does not say.
+    """
+
+    def __init__(self, code: str | None, text: str, seconds: float | None = None) -> None:
         super().__init__(f"[{code}] {text}" if code else text)
         self.code = code
         self.text = text
+        self.seconds = seconds

@@ -1,7 +1,7 @@
 """Design §4: a few connections for one account, shared by all that work for it.
 
 Servers bound the connections of a user, so a pool has two by default and prefers the one that has
-the wanted mailbox open already.
+the wanted mailbox open already. A server that wants to be left alone is, by all who share the pool.
 """
 
 from __future__ import annotations
@@ -14,13 +14,24 @@ from contextlib import asynccontextmanager
 
 from gateway.imap.commands.examine import examine
 from gateway.imap.connection import Connection
-from gateway.imap.errors import CommandTimeout, ConnectionLost, ImapError, ServerBusy
+from gateway.imap.errors import (
+    AuthenticationFailed,
+    CommandTimeout,
+    ConnectionLost,
+    ImapError,
+    ServerBusy,
+)
+from gateway.imap.refusals import OVERQUOTA
 
 SIZE = 2
 IDLE_SECONDS = 60.0
 _BACKOFF_FIRST = 0.5  # seconds after a failure to connect; doubled by each further one
 _BACKOFF_LAST = 30.0
 _PATIENCE = 1.0  # seconds of that which a caller waits out; of a longer pause it is told at once
+_SUGGESTED_LAST = 300.0  # seconds a server may suggest to be left alone
+# Gmail locks out for a day those who go on after they had their share of octets.
+_OVERQUOTA_FIRST = 600.0
+_OVERQUOTA_LAST = 4 * 3600.0
 
 
 class Pool:
@@ -28,7 +39,8 @@ class Pool:
 
     Those idle for `idle_seconds` are closed. After a failure to connect, the next attempt waits,
     longer each time and with jitter, so that many pools do not come back to a server at once;
-    meanwhile callers get the same failure.
+    meanwhile callers get the same failure. So do all callers when the server finds that one asks
+    too much (ServerBusy), for as long as it says.
     """
 
     def __init__(
@@ -49,28 +61,43 @@ class Pool:
         self._failures = 0
         self._failure: ImapError | None = None  # the latest one, told until the next attempt
         self._not_before = 0.0  # loop time before which no attempt to connect is made
+        self._refused = False  # whether that holds for connections there are as well
         self._full_at: int | None = None  # as many as the server allowed, when it said "busy"
 
     @asynccontextmanager
     async def connection(
-        self, mailbox: bytes | None = None, deadline: float = 30.0, *, examined: bool = True
+        self,
+        mailbox: bytes | None = None,
+        deadline: float = 30.0,
+        *,
+        examined: bool = True,
+        patience: float | None = None,
     ) -> AsyncIterator[Connection]:
         """Lend a connection, EXAMINEd on `mailbox` if one is named, within `deadline` seconds.
 
         Without a mailbox, any state. With `examined` false, `mailbox` is only a preference: the
         caller sends its own EXAMINE, in one go with what follows. Who comes first is served first.
+        A pause after a failure is waited out if it is not longer than `patience`, in seconds.
         Raises what `connect` and EXAMINE raise (MailboxUnavailable), CommandTimeout when no
         connection became free, and ConnectionLost when the pool is closed.
         """
+        patience = _PATIENCE if patience is None else patience
         try:
             async with asyncio.timeout(deadline):
-                lent = await self._lease(mailbox)
+                lent = await self._lease(mailbox, patience)
         except TimeoutError:
             raise CommandTimeout("connection", deadline) from None
         try:
             if mailbox is not None and examined and not _has(lent, mailbox):
                 await examine(lent, mailbox)
             yield lent
+        except (ServerBusy, AuthenticationFailed) as error:
+            self._refused = True
+            self._failed(error)
+            raise
+        else:
+            if self._refused:
+                self._succeeded()
         finally:
             self._return(lent)
 
@@ -98,10 +125,12 @@ class Pool:
         """Connections there are, idle, lent or being made."""
         return len(self._idle) + len(self._leased) + self._connecting
 
-    async def _lease(self, mailbox: bytes | None) -> Connection:
+    async def _lease(self, mailbox: bytes | None, patience: float) -> Connection:
         """The best connection there is, once it is this caller's turn."""
         first = False
         while True:
+            if self._refused:
+                await self._pause(patience)
             await self._turn(first)
             if self._closed:
                 self._wake()
@@ -112,7 +141,7 @@ class Pool:
                 return idle
             if self._may_connect():
                 try:
-                    return await self._make()
+                    return await self._make(patience)
                 except ServerBusy:
                     if not self._shrink():
                         raise
@@ -171,25 +200,18 @@ class Pool:
                 timer.cancel()
         self._idle = [each for each in self._idle if not each[0].closed]
 
-    async def _make(self) -> Connection:
+    async def _make(self, patience: float) -> Connection:
         self._connecting += 1
         self._wake()
-        loop = asyncio.get_running_loop()
         try:
-            pause = self._not_before - loop.time()
-            if self._failure is not None and pause > _PATIENCE:
-                raise self._failure.with_traceback(None)
-            if pause > 0:
-                await asyncio.sleep(pause)
+            await self._pause(patience)
             connection = await self._connect()
             self._leased.add(connection)
-            self._failures, self._failure = 0, None
+            if not self._refused:
+                self._succeeded()
         except ImapError as error:
             if error is not self._failure:
-                self._failures += 1
-                self._failure = error
-                delay = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2 ** (self._failures - 1))
-                self._not_before = loop.time() + delay * random.uniform(0.5, 1.0)  # noqa: S311
+                self._failed(error)
             raise
         finally:
             self._connecting -= 1
@@ -198,6 +220,29 @@ class Pool:
             self._return(connection)
             raise ConnectionLost("the pool is closed")
         return connection
+
+    async def _pause(self, patience: float) -> None:
+        """Wait until the server is to be asked again, unless that is too long from now."""
+        pause = self._not_before - asyncio.get_running_loop().time()
+        if self._failure is not None and pause > patience:
+            raise self._failure.with_traceback(None)
+        if pause > 0:
+            await asyncio.sleep(pause)
+
+    def _failed(self, error: ImapError) -> None:
+        self._failures += 1
+        self._failure = error
+        first, last = _BACKOFF_FIRST, _BACKOFF_LAST
+        if isinstance(error, ServerBusy) and error.code == OVERQUOTA:
+            first, last = _OVERQUOTA_FIRST, _OVERQUOTA_LAST
+        delay = min(last, first * 2 ** (self._failures - 1))
+        delay *= random.uniform(0.5, 1.0)  # noqa: S311
+        if isinstance(error, ServerBusy) and error.seconds is not None:
+            delay = max(delay, min(error.seconds, _SUGGESTED_LAST))
+        self._not_before = asyncio.get_running_loop().time() + delay
+
+    def _succeeded(self) -> None:
+        self._failures, self._failure, self._refused = 0, None, False
 
     def _return(self, connection: Connection) -> None:
         self._leased.discard(connection)

@@ -38,12 +38,21 @@ class _Link(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     def __init__(self, loop: asyncio.AbstractEventLoop, receiver: Receiver) -> None:
         super().__init__(loop)
         self._receiver = receiver
+        self.writable = asyncio.Event()
+        self.writable.set()
 
     def data_received(self, d: bytes) -> None:
         self._receiver.received(d)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.writable.set()
         self._receiver.lost(exc)
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
 
     async def wait(self, state_regexp: str) -> None:
         await self._receiver.greeted()
@@ -83,6 +92,10 @@ class Transport(aioimaplib.IMAP4):  # type: ignore[misc]
     def write(self, octets: bytes) -> None:
         """Send octets; nothing happens when the link is gone."""
         self.protocol.transport.write(octets)
+
+    async def drain(self) -> None:
+        """Wait until most of what was written has been sent, or the link is gone."""
+        await self.protocol.writable.wait()
 
     def abort(self) -> None:
         """Drop the link at once, and the attempt to make one."""

@@ -21,7 +21,7 @@ from gateway.imap.commands.search import Search, Sort
 from gateway.imap.commands.status import StatusOf
 from gateway.imap.wire import criteria, encode, items, tokens
 from gateway.imap.wire.capability import Capabilities
-from gateway.imap.wire.encode import Literals, pack_uids, serialise
+from gateway.imap.wire.encode import Literals, Write, pack_uids, serialise
 from gateway.imap.wire.framer import Frame
 from gateway.imap.wire.sequences import parse_ranges
 from tests.servers.scripted import Received, parse_commands
@@ -51,8 +51,8 @@ _BUILDERS: list[Callable[[str], Command[Any]]] = [
 
 def _send(command: Command[Any]) -> Received:
     """The one command that a server reads."""
-    (octets,) = serialise(b"g1", command.encode(), Literals.ALL)
-    (received,) = parse_commands(octets)
+    (write,) = serialise(b"g1", command.encode(), Literals.ALL)
+    (received,) = parse_commands(write.octets)
     return received
 
 
@@ -241,16 +241,16 @@ def test_literals_are_sent_as_the_server_takes_them() -> None:
     command = encode.join(encode.string(short), encode.string(long))
     short_octets, long_octets = short.encode(), long.encode()
     assert serialise(b"a", command, Literals.ALL) == [
-        b"a {2+}\r\n" + short_octets + b" {4200+}\r\n" + long_octets + b"\r\n"
+        Write(b"a {2+}\r\n" + short_octets + b" {4200+}\r\n" + long_octets + b"\r\n")
     ]
     assert serialise(b"a", command, Literals.SHORT) == [
-        b"a {2+}\r\n" + short_octets + b" {4200}\r\n",
-        long_octets + b"\r\n",
+        Write(b"a {2+}\r\n" + short_octets + b" {4200}\r\n", waits=True),
+        Write(long_octets + b"\r\n"),
     ]
     assert serialise(b"a", command, Literals.SYNCHRONISING) == [
-        b"a {2}\r\n",
-        short_octets + b" {4200}\r\n",
-        long_octets + b"\r\n",
+        Write(b"a {2}\r\n", waits=True),
+        Write(short_octets + b" {4200}\r\n", waits=True),
+        Write(long_octets + b"\r\n"),
     ]
 
 

@@ -103,11 +103,11 @@ async def test_parts_of_a_fetched_row_are_merged_and_news_are_told_apart() -> No
 
 
 async def test_a_refused_fetch_gives_what_came() -> None:
-    """Exchange says NO when one message of the set is gone."""
+    """RFC 9051 §7.1.3: BAD is about the command, which is not tried again."""
 
     async def script(peer: Peer) -> None:
         command = await peer.command()
-        await peer.send(b"* 1 FETCH (UID 5 RFC822.SIZE 7)", command.tag + b" NO some are gone")
+        await peer.send(b"* 1 FETCH (UID 5 RFC822.SIZE 7)", command.tag + b" BAD no more")
 
     async with connected(script) as (connection, _):
         with pytest.raises(CommandRefused) as refused:

@@ -9,15 +9,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from gateway.imap import refusals
 from gateway.imap.command import Command, Commander
 from gateway.imap.errors import CommandRefused
 from gateway.imap.wire import encode, items
 from gateway.imap.wire.encode import Encoded, SequenceSet
 from gateway.imap.wire.fetchrow import fetch_items
 from gateway.imap.wire.items import Item
-from gateway.imap.wire.responses import Tagged, Untagged, number
+from gateway.imap.wire.responses import Tagged, Untagged, number, unique_id
 from gateway.imap.wire.sequences import Range, parse_ranges
 from gateway.imap.wire.tokens import Value
+
+_MOST_PARTS = 10_000
+"""Responses without UID that wait for one; more of them are not an answer that came in pieces."""
 
 
 @dataclass(slots=True)
@@ -43,10 +47,17 @@ class FetchRow:
 
 @dataclass(slots=True)
 class Fetched:
-    """Rows by ascending UID, and the UIDs that are gone, as (first, last)."""
+    """Rows by ascending UID, and the UIDs that are gone, as (first, last).
+
+    lacks: the server refused some messages, which have no row either.
+    """
 
     rows: list[FetchRow] = field(default_factory=list)
     vanished: list[Range] = field(default_factory=list)
+    lacks: bool = False
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 class Fetch(Command[Fetched]):
@@ -56,6 +67,7 @@ class Fetch(Command[Fetched]):
     """
 
     name: ClassVar[str] = "FETCH"
+    may_lack: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -73,6 +85,9 @@ class Fetch(Command[Fetched]):
         self._names = {item.name for item in asked} - {"UID"}
         self._rows: dict[int, FetchRow] = {}
         self._vanished: list[Range] = []
+        self._numbered: dict[int, FetchRow] = {}
+        self._kept = 0
+        self._unclaimed: list[Untagged] = []
         self._parts: dict[int, list[tuple[Untagged, dict[str, Value]]]] = {}  # rows without UID
 
     def encode(self) -> Encoded:
@@ -93,21 +108,47 @@ class Fetch(Command[Fetched]):
     def collect(self, response: Untagged) -> bool:
         if response.name == "VANISHED":
             return self._collect_vanished(response)
+        if response.name == "EXPUNGE":  # from now on, numbers mean other messages
+            self._unclaimed = [*self.unclaimed()]
+            self._parts.clear()
+            self._numbered.clear()
         if response.name != "FETCH":
-            return False
+            return self.note_limit(response)
         found = row_values(response)
-        uid = found.get("UID")
-        if isinstance(uid, bytes) and uid.isdigit():
-            if not in_ranges(self._ranges, int(uid)) or not self._is_asked(found):
-                return False
-            row = self._rows.setdefault(int(uid), FetchRow(int(uid)))
-            for part in (*self._parts.pop(response.number or 0, ()), (response, found)):
-                row.present.update(part[1])
-                _fill(row, part[1])
-            return True
+        uid = unique_id(found.get("UID"))
+        if uid is not None:
+            return in_ranges(self._ranges, uid) and self._collect_row(uid, response, found)
         if response.number is None or not self._is_asked(found):
             return False
+        if (row := self._numbered.get(response.number)) is not None:
+            return self._add(row, found)
+        self._kept += 1
+        if self._kept > _MOST_PARTS:
+            return False
         self._parts.setdefault(response.number, []).append((response, found))
+        return True
+
+    def _collect_row(self, uid: int, response: Untagged, found: dict[str, Value]) -> bool:
+        if not self._is_asked(found):
+            return False
+        row = self._rows.get(uid)
+        if row is None:
+            row = self._rows[uid] = FetchRow(uid)
+        self._numbered[response.number or 0] = row
+        # What came before the UID is the answer's first part, or news that the answer has too.
+        taken = self._add(row, found)
+        early = self._parts.pop(response.number or 0, ())
+        self._unclaimed += [each for each, part in early if not self._add(row, part)]
+        return taken
+
+    def _add(self, row: FetchRow, found: dict[str, Value]) -> bool:
+        """Take in a part of a row; False when it is news, which never replace an answer."""
+        if not self._names <= found.keys():
+            found = {name: value for name, value in found.items() if name not in row.present}
+            if not self._is_asked(found):
+                return False
+        row.present.update(found)
+        _fill(row, found)
         return True
 
     def finish(self, tagged: Tagged) -> Fetched:
@@ -116,8 +157,21 @@ class Fetch(Command[Fetched]):
         self.check(tagged, fetched)
         return fetched
 
+    def smaller(self, refused: CommandRefused) -> Sequence[Fetch] | None:
+        sets = refusals.remaining(self._uids, self._rows, refused)
+        if sets is None:
+            return None
+        since, vanished = self._changed_since, self._wants_vanished
+        return [Fetch(packed, self._asked, since, vanished=vanished) for packed in sets]
+
+    def merged(self, parts: Sequence[Fetched], lacks: bool) -> Fetched:
+        rows = {row.uid: row for part in parts for row in part.rows}
+        vanished = [span for part in parts for span in part.vanished]
+        return Fetched([rows[uid] for uid in sorted(rows)], vanished, lacks)
+
     def unclaimed(self) -> Sequence[Untagged]:
-        return [response for parts in self._parts.values() for response, _ in parts]
+        left = [response for parts in self._parts.values() for response, _ in parts]
+        return [*self._unclaimed, *left]
 
     def _is_asked(self, found: dict[str, Value]) -> bool:
         """Whether a response has an item that was asked for: else it is news."""
@@ -154,6 +208,7 @@ async def fetch(
         if isinstance(part, Fetched):
             merged.rows += part.rows
             merged.vanished += part.vanished
+            merged.lacks |= part.lacks
         if isinstance(result, CommandRefused):
             refusal = refusal or result
     if refusal is not None:

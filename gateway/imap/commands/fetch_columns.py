@@ -7,15 +7,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import ClassVar
 
+from gateway.imap import refusals
 from gateway.imap.command import Command, Commander
+from gateway.imap.errors import CommandRefused, ProtocolError
 from gateway.imap.wire import encode, items
 from gateway.imap.wire.encode import Encoded, SequenceSet
 from gateway.imap.wire.fetchshape import Columns, Shape
 from gateway.imap.wire.items import Item
 from gateway.imap.wire.responses import Tagged, Untagged
+from gateway.imap.wire.sequences import parse_ranges
 
 HEADER_OCTETS = 65_536
 """Of each message's header fields at most: beyond it is an attack, not a header."""
+
+_UNASKED = 10_000
+"""Messages more than a slice has that it may be answered with: of the next slice, and news."""
 
 
 class FetchColumns(Command[Columns]):
@@ -27,13 +33,18 @@ class FetchColumns(Command[Columns]):
 
     name: ClassVar[str] = "FETCH"
     bulk: ClassVar[bool] = True
+    may_lack: ClassVar[bool] = True
 
     def __init__(self, uids: SequenceSet, asked: Sequence[Item], shape: Shape) -> None:
         self._uids = uids
         self._asked = asked
         self._shape = shape
+        # Slices that run at the same time have a size in common.
+        self._most = 4 * sum(last - first + 1 for first, last in parse_ranges(uids)) + _UNASKED
+        self._telling = {"header", "structure"}.intersection(shape.columns)
         self._columns = Columns()
         self._parts: dict[int, tuple[dict[str, bytes | None], list[Untagged]]] = {}
+        self._cut_short: list[tuple[dict[str, bytes | None], list[Untagged]]] = []
         self._unclaimed: list[Untagged] = []
 
     def encode(self) -> Encoded:
@@ -45,34 +56,54 @@ class FetchColumns(Command[Columns]):
         )
 
     def take(self, chunk: bytes) -> bytes:
-        return self._shape.take(chunk, self._columns)
+        rest = self._shape.take(chunk, self._columns)
+        if len(self._columns) + len(self._parts) + len(self._cut_short) > self._most:
+            raise ProtocolError("a FETCH is answered with more messages than were asked for")
+        return rest
 
     def collect(self, response: Untagged) -> bool:
+        if response.name == "EXPUNGE":  # from now on, numbers mean other messages
+            self._cut_short += self._parts.values()
+            self._parts.clear()
         if response.name != "FETCH" or response.number is None:
-            return False
-        if not self._shape.take(response.frame.octets + b"\r\n", self._columns):
+            return self.note_limit(response)
+        if not self.take(response.frame.octets + b"\r\n"):
             return True  # a row that was cut in two by the end of a chunk
         row = self._shape.row(response)
         if not row:
             return False
         known, parts = self._parts.pop(response.number, ({}, []))
+        is_news = row.keys() <= known.keys()
         row = known | row
         if len(row) == len(self._asked):
             self._columns.append(row)
         else:  # the rest may follow in another response
-            self._parts[response.number] = (row, [*parts, response])
-        return True
+            self._parts[response.number] = (row, parts if is_news else [*parts, response])
+        return not is_news
 
     def finish(self, tagged: Tagged) -> Columns:
-        seen = set(self._columns.uid) if self._parts else set()
-        for row, responses in self._parts.values():
-            uid = row.get("uid")
-            if uid is None or uid in seen:
+        seen = set(self._columns.uid) if self._parts or self._cut_short else set()
+        for row, responses in (*self._cut_short, *self._parts.values()):
+            # What nobody tells unasked shows that it is an answer, though not a complete one.
+            if row.get("uid") is None or row["uid"] in seen or not row.keys() >= self._telling:
                 self._unclaimed += responses
             else:
                 self._columns.append(dict.fromkeys(self._shape.columns) | row)
         self.check(tagged, self._columns)
         return self._columns
+
+    def smaller(self, refused: CommandRefused) -> Sequence[FetchColumns] | None:
+        sets = refusals.remaining(self._uids, set(map(int, self._columns.uid)), refused)
+        if sets is None:
+            return None
+        return [FetchColumns(packed, self._asked, self._shape) for packed in sets]
+
+    def merged(self, parts: Sequence[Columns], lacks: bool) -> Columns:
+        whole = Columns()
+        for part in parts:
+            for name in self._shape.columns:
+                getattr(whole, name).extend(getattr(part, name))
+        return whole
 
     def unclaimed(self) -> Sequence[Untagged]:
         return self._unclaimed

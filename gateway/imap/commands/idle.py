@@ -14,8 +14,9 @@ from gateway.imap.wire import encode
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged, Untagged
 
-REFRESH_SECONDS = 29 * 60.0
-"""RFC 9051 §6.3.13: a server may log out who idles for 30 minutes."""
+REFRESH_SECONDS = 5 * 60.0
+"""RFC 9051 §6.3.13 has clients begin anew after 29 minutes. Some servers, and some that stand
+between, drop or forget who was silent for a few, and say nothing."""
 _GRACE_SECONDS = 30.0  # for the server to begin, and to end
 
 
@@ -26,8 +27,11 @@ class Idle(Command[None]):
     patient: ClassVar[bool] = True
     conclusion: ClassVar[bytes] = b"DONE\r\n"
 
-    def __init__(self, on_response: Callable[[Untagged], None]) -> None:
+    def __init__(
+        self, on_response: Callable[[Untagged], None], on_begin: Callable[[], None]
+    ) -> None:
         self._on_response = on_response
+        self._on_begin = on_begin
         self.begun = asyncio.Event()
 
     def encode(self) -> Encoded:
@@ -38,7 +42,9 @@ class Idle(Command[None]):
         return True
 
     def answer(self, challenge: bytes) -> bytes | None:
-        self.begun.set()
+        if not self.begun.is_set():
+            self.begun.set()
+            self._on_begin()
         return None
 
     def finish(self, tagged: Tagged) -> None:
@@ -50,13 +56,15 @@ async def idle(
     on_response: Callable[[Untagged], None],
     stop: asyncio.Event,
     refresh_seconds: float = REFRESH_SECONDS,
+    on_begin: Callable[[], None] = lambda: None,
 ) -> None:
     """IDLE on the selected mailbox until `stop` is set, beginning anew every `refresh_seconds`.
 
-    Raises CommandRefused, ConnectionLost, CommandTimeout (the server does not answer DONE).
+    `on_begin` is called each time the server has begun to tell. Raises CommandRefused,
+    ConnectionLost, CommandTimeout (the server does not answer DONE).
     """
     while not stop.is_set():
-        command = Idle(on_response)
+        command = Idle(on_response, on_begin)
         running = asyncio.ensure_future(conn.run(command, timeout=2 * refresh_seconds))
         stopping = asyncio.ensure_future(stop.wait())
         try:

@@ -1,30 +1,24 @@
-"""RFC 9051 §6.2.2 AUTHENTICATE (RFC 4616 PLAIN, RFC 4959 SASL-IR), §6.2.3 LOGIN; RFC 5530 codes."""
+"""RFC 9051 §6.2.2 AUTHENTICATE (RFC 4616 PLAIN, RFC 4959 SASL-IR), §6.2.3 LOGIN."""
 
 # ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
 
 from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from gateway.imap import refusals
 from gateway.imap.command import Command, Commander
 from gateway.imap.commands.capability import Capability
-from gateway.imap.commands.enable import Enable
+from gateway.imap.commands.enable import enable
 from gateway.imap.commands.id import Id
 from gateway.imap.errors import AuthenticationFailed, CommandRefused, ConnectionLost, ServerBusy
+from gateway.imap.quirks import PLAIN_WITHOUT_MAILBOX
 from gateway.imap.wire import encode
-from gateway.imap.wire.capability import Capabilities
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged
-
-_BUSY_CODES = frozenset({"LIMIT", "INUSE", "UNAVAILABLE", "SERVERBUG", "OVERQUOTA"})
-# Gmail and Exchange tell it in words only.
-_BUSY_TEXT = re.compile(
-    r"too many|simultaneous|maximum number of|throttled|try again later|temporar", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +77,45 @@ class AuthenticatePlain(Command[None]):
         self.check(tagged)
 
 
+class AuthenticateLogin(Command[None]):
+    """AUTHENTICATE LOGIN (draft-murchison-sasl-login): two prompts, the user name and the password.
+
+    What the prompts say is not looked at: some servers send NUL in them.
+    """
+
+    name: ClassVar[str] = "AUTHENTICATE"
+
+    def __init__(self, credentials: Credentials) -> None:
+        texts = credentials.username, credentials.password
+        self._answers = [base64.b64encode(text.encode()) for text in texts]
+
+    def encode(self) -> Encoded:
+        return encode.join(encode.atom(self.name), encode.atom("LOGIN"))
+
+    def answer(self, challenge: bytes) -> bytes | None:
+        return (self._answers.pop(0) if self._answers else b"*") + b"\r\n"
+
+    def finish(self, tagged: Tagged) -> None:
+        self.check(tagged)
+
+
 async def log_in(
     conn: Commander, credentials: Credentials, identification: Mapping[str, str]
 ) -> None:
-    """Identify, authenticate, read the capabilities, enable QRESYNC or CONDSTORE.
+    """Identify, authenticate, read the capabilities, enable what helps to follow changes.
 
-    ID goes first, so that the server can count failed logins against the client's address in it.
-    Raises AuthenticationFailed, ServerBusy, CommandRefused (a BAD).
+    ID goes first, so that the server can count failed logins against the client's address in it,
+    and once more, as NetEase refuses everything until it had one after the login. Raises
+    AuthenticationFailed, ServerBusy, CommandRefused (a BAD).
     """
     if not conn.capabilities:
         await conn.run(Capability())
-    identified = await _identify(conn, identification)
+    _identified(conn, await conn.run_all(*_id(conn, identification)))
     before = conn.capabilities
     try:
-        await conn.run(_choose(conn.capabilities, credentials))
+        await _authenticate(conn, credentials)
     except CommandRefused as refused:
-        raise _explain(refused) from refused
+        raise refusals.of_login(refused) from refused
     except ConnectionLost as lost:
         if lost.bye:
             raise ServerBusy(None, lost.text) from lost
@@ -107,44 +124,45 @@ async def log_in(
         raise AuthenticationFailed(None, str(error)) from None
     if conn.capabilities is before:
         await conn.run(Capability())
-    if not identified:  # NetEase announces ID after login and refuses everything before it
-        await _identify(conn, identification)
-    await _enable(conn)
+    _identified(conn, await enable(conn, _id(conn, identification)))
 
 
-async def _identify(conn: Commander, identification: Mapping[str, str]) -> bool:
-    if "ID" not in conn.capabilities:
-        return False
-    try:
-        server = await conn.run(Id(identification))
-    except CommandRefused:
-        return False
-    conn.server_name = server.get("name", "").lower() or None
-    return True
+def _id(conn: Commander, identification: Mapping[str, str]) -> list[Id]:
+    return [Id(identification)] if "ID" in conn.capabilities else []
 
 
-def _choose(capabilities: Capabilities, credentials: Credentials) -> Command[None]:
-    if "PLAIN" in capabilities.auth:
-        return AuthenticatePlain(credentials, initial="SASL-IR" in capabilities)
-    if "LOGINDISABLED" in capabilities:
+def _identified(conn: Commander, answers: Iterable[dict[str, str] | CommandRefused]) -> None:
+    for server in answers:
+        if not isinstance(server, CommandRefused):
+            conn.server_name = server.get("name", "").lower() or conn.server_name
+
+
+async def _authenticate(conn: Commander, credentials: Credentials) -> None:
+    if "PLAIN" in conn.capabilities.auth and not _plain_fails(conn):
+        initial = "SASL-IR" in conn.capabilities
+        try:
+            await conn.run(AuthenticatePlain(credentials, initial=initial))
+            return
+        except CommandRefused as refused:
+            refusal = refusals.of_login(refused)
+            if not isinstance(refusal, AuthenticationFailed) or not _names_mailbox(credentials):
+                raise
+            if "LOGINDISABLED" in conn.capabilities:
+                raise
+        await conn.run(Login(credentials))
+        conn.quirks.add(PLAIN_WITHOUT_MAILBOX)
+    elif "LOGINDISABLED" not in conn.capabilities:
+        await conn.run(Login(credentials))
+    elif "LOGIN" in conn.capabilities.auth:
+        await conn.run(AuthenticateLogin(credentials))
+    else:
         raise AuthenticationFailed("PRIVACYREQUIRED", "the server offers no password login here")
-    return Login(credentials)
 
 
-def _explain(refused: CommandRefused) -> Exception:
-    in_words = refused.code in (None, "ALERT") and _BUSY_TEXT.search(refused.text)
-    if refused.code in _BUSY_CODES or in_words:
-        return ServerBusy(refused.code, refused.text)
-    if refused.status == "BAD":
-        return refused
-    return AuthenticationFailed(refused.code, refused.text)
+def _names_mailbox(credentials: Credentials) -> bool:
+    """Exchange: the mailbox of somebody else, as in jo@example.test/team."""
+    return not {"/", "\\"}.isdisjoint(credentials.username)
 
 
-async def _enable(conn: Commander) -> None:
-    wanted = next((name for name in ("QRESYNC", "CONDSTORE") if name in conn.capabilities), None)
-    if wanted is None or "ENABLE" not in conn.capabilities:
-        return
-    try:
-        conn.enabled = await conn.run(Enable([wanted]))
-    except CommandRefused:
-        conn.enabled = Capabilities()
+def _plain_fails(conn: Commander) -> bool:
+    return PLAIN_WITHOUT_MAILBOX in conn.quirks and "LOGINDISABLED" not in conn.capabilities

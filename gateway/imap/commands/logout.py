@@ -16,6 +16,7 @@ class Logout(Command[None]):
     """Ends the session; the server answers with BYE and closes."""
 
     name: ClassVar[str] = "LOGOUT"
+    ends: ClassVar[bool] = True
 
     def encode(self) -> Encoded:
         return encode.atom(self.name)

@@ -11,7 +11,7 @@ from gateway.imap.command import Command, Commander
 from gateway.imap.errors import CommandRefused
 from gateway.imap.quirks import NO_ESEARCH, NO_SORT_PARTIAL
 from gateway.imap.wire import encode
-from gateway.imap.wire.criteria import ALL, EVERY_NUMBER, Criteria
+from gateway.imap.wire.criteria import ALL, EVERY_NUMBER, Criteria, all_of, uids
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged, Untagged
 from gateway.imap.wire.sequences import parse_numbers
@@ -28,7 +28,7 @@ class _Results(Command[list[int]]):
         if response.name == "ESEARCH":
             return self._collect_esearch(response.values)
         if response.name != self.name:
-            return False
+            return self.note_limit(response)
         self._numbers += response.numbers
         return True
 
@@ -68,8 +68,21 @@ class Search(_Results):
         return encode.join(*arguments, self._criteria.encoded)
 
     def finish(self, tagged: Tagged) -> list[int]:
-        self.check(tagged)
-        return sorted(set(self._numbers))
+        found = sorted(set(self._numbers))
+        self.check(tagged, found)
+        return found
+
+    def smaller(self, refused: CommandRefused) -> Sequence[Search] | None:
+        lowest = refused.lowest_done
+        if lowest is None:
+            return None
+        if lowest == 1:
+            return []
+        below = uids(b"1:%d" % (lowest - 1))
+        return [Search(all_of(below, self._criteria), extended=self._extended)]
+
+    def merged(self, parts: Sequence[list[int]], lacks: bool) -> list[int]:
+        return sorted({uid for part in parts for uid in part})
 
 
 class Sort(_Results):

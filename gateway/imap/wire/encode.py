@@ -7,7 +7,7 @@ user or a message says can end an argument, or a command, early.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -15,14 +15,13 @@ from typing import TypeAlias
 from gateway.imap.wire import modutf7
 from gateway.imap.wire.capability import Capabilities
 
-MAX_SET = 8_000
+MAX_SET = 7_900
 """Octets of a packed UID set: RFC 7162 §4 has servers take lines of 8,192 octets at least."""
-MAX_SET_DOVECOT = 60_000
-"""The same for Dovecot, whose limit is 64 KiB for an argument."""
 MAX_UID = (1 << 32) - 1
 
 _MAX_QUOTED = 1024  # longer strings go out as literals: some servers bound a line at 8,192 octets
 _NONSYNC_SHORT = 4096  # RFC 7888 §5: the longest literal under LITERAL-
+_NONSYNC_UPLOAD = 65_536  # before more than this, the server may say that it does not want it
 
 _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
 _ASTRING = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]+')
@@ -42,10 +41,24 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """RFC 9051 §4.3: a literal that comes in chunks, which together are of this size in octets.
+
+    A command has one at most.
+    """
+
+    size: int
+    chunks: AsyncIterator[bytes]
+
+
+Segment: TypeAlias = bytes | Literal | Upload
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """An argument, or several: octets for the command line, and literals."""
 
-    segments: tuple[bytes | Literal, ...]
+    segments: tuple[Segment, ...]
 
     @property
     def line(self) -> bytes:
@@ -162,7 +175,7 @@ def is_header_field(name: str) -> bool:
 
 def join(*arguments: Encoded) -> Encoded:
     """Arguments one after the other, with a space between."""
-    segments: list[bytes | Literal] = []
+    segments: list[Segment] = []
     for argument in arguments:
         if segments:
             segments.append(b" ")
@@ -201,24 +214,43 @@ def pack_uids(uids: Iterable[int], limit: int = MAX_SET) -> list[SequenceSet]:
     return sets
 
 
-def serialise(tag: bytes, command: Encoded, literals: Literals) -> list[bytes]:
-    """The octets of a command, cut where the server must be waited for (RFC 9051 §4.3)."""
-    writes: list[bytes] = []
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Octets of a command; after them the server is waited for, then the upload takes place."""
+
+    octets: bytes
+    waits: bool = False
+    uploads: bool = False
+
+
+def serialise(tag: bytes, command: Encoded, literals: Literals) -> list[Write]:
+    """The octets of a command, cut where something comes between them (RFC 9051 §4.3)."""
+    writes: list[Write] = []
     line = [tag, b" "]
     for segment in command.segments:
         if isinstance(segment, bytes):
             line.append(segment)
             continue
-        size = len(segment.octets)
-        if literals is Literals.ALL or (literals is Literals.SHORT and size <= _NONSYNC_SHORT):
-            line += (b"{%d+}\r\n" % size, segment.octets)
-        else:
-            line.append(b"{%d}\r\n" % size)
-            writes.append(b"".join(line))
-            line = [segment.octets]
+        uploads = isinstance(segment, Upload)
+        size = segment.size if isinstance(segment, Upload) else len(segment.octets)
+        at_most = _NONSYNC_UPLOAD if uploads else None
+        waits = not _may_follow(size, literals, at_most)
+        line.append(b"{%d}\r\n" % size if waits else b"{%d+}\r\n" % size)
+        if waits or uploads:
+            writes.append(Write(b"".join(line), waits, uploads))
+            line = []
+        if isinstance(segment, Literal):
+            line.append(segment.octets)
     line.append(b"\r\n")
-    writes.append(b"".join(line))
+    writes.append(Write(b"".join(line)))
     return writes
+
+
+def _may_follow(size: int, literals: Literals, at_most: int | None) -> bool:
+    """RFC 7888: whether a literal may be sent at once; `at_most` is a bound of our own."""
+    if at_most is not None and size > at_most:
+        return False
+    return literals is Literals.ALL or (literals is Literals.SHORT and size <= _NONSYNC_SHORT)
 
 
 def _ranges(ordered: list[int]) -> list[tuple[int, int]]:
