@@ -18,12 +18,13 @@ import numpy as np
 
 from gateway.imap.commands.examine import Examine
 from gateway.imap.commands.search import uid_sort
-from gateway.imap.errors import ConnectionLost, ImapError, ServerBusy
+from gateway.imap.errors import ConnectionLost, ImapError, ProtocolError, ServerBusy
 from gateway.imap.pool import Pool
 from gateway.imap.wire import criteria
 from gateway.obs.log import get_logger
 from gateway.store.base import StoreError
 from gateway.sync.arrays import Rows
+from gateway.sync.attempts import attempt
 from gateway.sync.checker import Checker
 from gateway.sync.content import Content
 from gateway.sync.data import AccountData
@@ -35,6 +36,7 @@ from gateway.sync.placements import MailboxColumns
 from gateway.sync.reader import Reader
 from gateway.sync.searching import Searching
 from gateway.sync.shelf import Shelf
+from gateway.sync.trouble import MAX_TRIES
 from gateway.sync.watcher import watch
 
 # A look at the server is trusted for as long as it took, times this, and never longer than a
@@ -42,6 +44,7 @@ from gateway.sync.watcher import watch
 TRUST_FACTOR = 8.0
 MAX_TRUST_SECONDS = 1.0
 CHECK_DEADLINE = 60.0
+_CHECK_ATTEMPTS = MAX_TRIES + 1
 INDEX_DEADLINE = 60.0
 # Indexing lets the first answers out before it takes a connection and a core for itself; so do
 # the structures with those that waited for the index.
@@ -134,12 +137,14 @@ class Account:
             self._start("save", self._save_later)
 
     async def _checked(self) -> bool:
-        """Checker.check(), where an idle connection may turn out to be dead: then on another."""
-        async with self.pool.connection(None, deadline=CHECK_DEADLINE) as connection:
-            with suppress(ConnectionLost):
-                return await self._checker.check(connection)
-        async with self.pool.connection(None, deadline=CHECK_DEADLINE) as connection:
-            return await self._checker.check(connection)
+        """Checker.check(), which finds its way around a message that breaks connections."""
+        return await attempt(
+            self.pool,
+            self._checker.check,
+            deadline=CHECK_DEADLINE,
+            attempts=_CHECK_ATTEMPTS,
+            again_after=(ConnectionLost, ProtocolError, ServerBusy),
+        )
 
     # --- completeness ----------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from gateway.imap.commands.status import has_x_guid
 from gateway.imap.connection import Connection, Credentials, Endpoint
 from gateway.imap.errors import AuthenticationFailed
 from gateway.imap.pool import Pool
+from gateway.imap.quirks import Learnt
 from gateway.obs.log import get_logger
 from gateway.obs.metrics import ACTIVE_ACCOUNTS, INDEX_BYTES
 from gateway.store.base import Store, StoreError
@@ -48,12 +49,16 @@ class Settings:
 
 
 class _Door:
-    """Opens connections for one user, with the credentials that worked last."""
+    """Opens connections for one user, with the credentials that worked last.
+
+    What one of them finds out about the server holds for all.
+    """
 
     def __init__(self, settings: Settings, credentials: Credentials, client: str) -> None:
         self._settings = settings
         self.credentials = credentials
         self.client = client
+        self._learnt = Learnt()
 
     async def open(self) -> Connection:
         """A connection that is logged in. Raises ImapError."""
@@ -63,10 +68,13 @@ class _Door:
             settings.ssl_context,
             settings.connect_seconds,
             silence=settings.silence_seconds,
+            learnt=self._learnt,
         )
         try:
             await connection.login(self.credentials, self.client)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, AuthenticationFailed):  # why, the client is not told
+                log.info("login_refused", code=error.code, text=error.text)
             await connection.close()
             raise
         return connection

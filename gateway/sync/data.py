@@ -12,6 +12,7 @@ from gateway.sync.index import AccountIndex
 from gateway.sync.mailboxes import Mailbox
 from gateway.sync.orders import Orders
 from gateway.sync.placements import MailboxColumns
+from gateway.sync.quarantine import Quarantine
 from gateway.sync.strings import StringColumn
 
 _MAX_MAILBOXES = 0xFFFF
@@ -39,6 +40,7 @@ class AccountData:
         self.orders = Orders()
         self.mailboxes: dict[str, Mailbox] = {}
         self.numbers: dict[str, int] = {}
+        self.quarantine = Quarantine()
         self._counter = Counter(self.index)
 
     @property

@@ -1,17 +1,15 @@
-"""RFC 9051 §6.4.5: the FETCH commands that fill the index, in slices, newest first."""
+"""RFC 9051 §6.4.5: the FETCH commands that fill the index."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from gateway.imap.commands.fetch_columns import header_fields, stream_columns
+from gateway.imap.commands.fetch_columns import header_fields
 from gateway.imap.connection import Connection
 from gateway.imap.wire import items
-from gateway.imap.wire.encode import pack_uids
+from gateway.imap.wire.fetchshape import Columns
 from gateway.imap.wire.items import Item
-from gateway.sync import ingest
+from gateway.sync import bulk, ingest
 from gateway.sync.arrays import Uids
 from gateway.sync.data import AccountData
 from gateway.sync.emails import NO, YES
@@ -19,7 +17,6 @@ from gateway.sync.errors import MailboxChanged
 from gateway.sync.identity import Tier
 from gateway.sync.structures import has_attachment
 
-SLICE = 2000
 HEADER_FIELDS = (
     "Date",
     "Subject",
@@ -43,39 +40,57 @@ _IDENTITY = {
 
 
 def _index_items(data: AccountData, connection: Connection) -> list[Item]:
-    modseq = (items.MODSEQ,) if "CONDSTORE" in connection.enabled else ()
+    has_modseqs = "CONDSTORE" in connection.enabled and connection.has_modseqs
+    modseq = (items.MODSEQ,) if has_modseqs else ()
     identity = _IDENTITY[data.tier]
     return [items.UID, items.FLAGS, *modseq, items.INTERNALDATE, items.SIZE, *identity, HEADER]
 
 
-def _slices(uids: Uids, connection: Connection) -> Iterator[bytes]:
-    """Sets of at most SLICE messages, from the end of the mailbox to its start."""
-    descending = np.sort(uids)[::-1]
-    for start in range(0, len(descending), SLICE):
-        ascending = descending[start : start + SLICE][::-1].tolist()
-        yield from reversed(pack_uids(ascending, connection.max_set))
+async def add_uids(
+    data: AccountData, connection: Connection, number: int, uids: Uids, *, guessed: bool = False
+) -> None:
+    """Read messages of the selected mailbox into the index, those that the server can give.
 
-
-async def add_uids(data: AccountData, connection: Connection, number: int, uids: Uids) -> None:
-    """Read messages of the selected mailbox into the index.
-
-    Raises ImapError; MailboxChanged when the mailbox left the account meanwhile.
+    guessed: there need not be messages with these UIDs. Raises ImapError; MailboxChanged when the
+    mailbox left the account meanwhile.
     """
-    sets = _slices(uids, connection)
-    async for columns in stream_columns(connection, sets, _index_items(data, connection)):
+
+    def take(columns: Columns) -> None:
         if number not in data.numbers.values():
             raise MailboxChanged("the mailbox is gone")
         ingest.add(data.index, data.headers, number, data.tier, columns)
+
+    def absent(asked: Uids) -> Uids:
+        return asked[:0] if guessed else asked[placed.positions(asked) < 0]
+
+    placed = data.index.mailbox(number)
+    asked = _index_items(data, connection)
+    await bulk.read(connection, placed.trouble, uids, asked, take, absent)
 
 
 async def add_structures(
     data: AccountData, connection: Connection, number: int, uids: Uids
 ) -> None:
-    """Read body structures of messages of the selected mailbox. Raises ImapError."""
-    sets = _slices(uids, connection)
-    async for columns in stream_columns(connection, sets, (items.UID, items.BODYSTRUCTURE)):
+    """Read body structures of messages of the selected mailbox. Raises ImapError.
+
+    Without a structure a message is taken to have no attachment.
+    """
+    given: set[int] = set()
+
+    def take(columns: Columns) -> None:
         found = [(int(u), s) for u, s in zip(columns.uid, columns.structure, strict=True) if s]
         put_structures(data, number, dict(found))
+        given.update(uid for uid, _ in found)
+
+    def absent(asked: Uids) -> Uids:
+        return np.array([uid for uid in asked.tolist() if uid not in given], np.uint32)
+
+    placed = data.index.mailbox(number)
+    trouble = placed.structure_trouble
+    await bulk.read(connection, trouble, uids, (items.UID, items.BODYSTRUCTURE), take, absent)
+    hopeless = np.setdiff1d(uids, trouble.readable(uids))
+    at = placed.positions(hopeless)
+    data.emails.attachment[placed.rows[at[at >= 0]]] = NO
 
 
 def put_structures(data: AccountData, number: int, structures: dict[int, bytes]) -> list[int]:
@@ -84,6 +99,11 @@ def put_structures(data: AccountData, number: int, structures: dict[int, bytes])
     at = placed.positions(np.array(list(structures), np.uint32))
     rows: list[int] = placed.rows[at[at >= 0]].tolist()
     raw = [s for s, position in zip(structures.values(), at.tolist(), strict=True) if position >= 0]
+    keep_structures(data, rows, raw)
+    return rows
+
+
+def keep_structures(data: AccountData, rows: list[int], raw: list[bytes]) -> None:
+    """Take in structures by row."""
     data.structures.put(rows, raw)
     data.emails.attachment[rows] = [YES if has_attachment(s) else NO for s in raw]
-    return rows

@@ -2,31 +2,43 @@
 
 Pass 1 reads what the index is made of, mailbox by mailbox; pass 2 the body structures, from
 which it is known whether a message has attachments. Connections are given back between slices,
-so that a client who asks for something meanwhile does not wait for the end.
+so that a client who asks for something meanwhile does not wait for the end. A connection that
+breaks is replaced, as long as the server lets in at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import numpy as np
 
 from gateway.imap.commands.examine import Examine, Selected
 from gateway.imap.commands.search import uid_search
 from gateway.imap.connection import Connection
-from gateway.imap.errors import MailboxUnavailable
+from gateway.imap.errors import CommandRefused, MailboxUnavailable, ServerBusy
 from gateway.imap.pool import Pool
 from gateway.imap.wire.criteria import ALL
+from gateway.obs.log import get_logger
 from gateway.sync.arrays import Uids
+from gateway.sync.attempts import BREAKS, attempt
+from gateway.sync.bulk import SLICE
 from gateway.sync.data import AccountData
 from gateway.sync.emails import UNKNOWN
 from gateway.sync.errors import MailboxChanged
-from gateway.sync.fetching import SLICE, add_structures, add_uids
+from gateway.sync.fetching import add_structures, add_uids
 from gateway.sync.placements import MailboxColumns
 
 _SLICES_A_TURN = 8
 _DEADLINE = 120.0
+_PATIENCE = 60.0  # seconds of a pause that a server asks for
+# Connections that may break on one turn: twice as many as it takes to find one message of them.
+_ATTEMPTS = 32
+
+log = get_logger(__name__)
+
+_Read = Callable[[AccountData, Connection, int, Uids], Awaitable[None]]
+_Left = Callable[[AccountData, MailboxColumns, Uids], Uids]
 
 
 async def index_account(data: AccountData, pool: Pool) -> None:
@@ -37,8 +49,13 @@ async def index_account(data: AccountData, pool: Pool) -> None:
     todo = [(m, c) for m, c in data.selectable() if not c.complete]
     for mailbox, columns in sorted(todo, key=lambda pair: pair[0].sort_order):
         if mailbox.wire is not None and data.numbers.get(mailbox.id) == columns.number:
-            with suppress(MailboxUnavailable, MailboxChanged):
+            try:
                 await _index_mailbox(data, pool, mailbox.wire, columns.number)
+            except MailboxChanged:
+                continue
+            except CommandRefused as refused:  # gone, which the next LIST shows, or closed to us
+                log.warning("mailbox_refused", reason=str(refused))
+                data.quarantine.refused(mailbox.wire)
     data.emails.trim()
 
 
@@ -49,39 +66,69 @@ async def index_structures(data: AccountData, pool: Pool) -> None:
         if mailbox.wire is None or not len(unknown):
             continue
         wanted = np.isin(columns.rows, unknown) & columns.shown()
-        with suppress(MailboxUnavailable, MailboxChanged):
-            async with aclosing(_turns(pool, mailbox.wire, columns, columns.uids[wanted])) as turns:
-                async for connection, uids in turns:
-                    await add_structures(data, connection, columns.number, uids)
+        with suppress(CommandRefused, MailboxChanged):
+            uids = columns.uids[wanted]
+            await _in_turns(data, pool, mailbox.wire, columns, uids, add_structures, _unparsed)
 
 
 async def _index_mailbox(data: AccountData, pool: Pool, wire: bytes, number: int) -> None:
-    async with pool.connection(wire, deadline=_DEADLINE, examined=False) as connection:
+    async def look(connection: Connection) -> tuple[MailboxColumns, Uids]:
         selected = await connection.run(Examine(wire))
         columns = begin(data, number, selected)
-        uids = np.array(await uid_search(connection, ALL), np.uint32)
-    missing = uids[columns.positions(uids) < 0]
-    async with aclosing(_turns(pool, wire, columns, missing)) as turns:
-        async for connection, part in turns:
-            await add_uids(data, connection, number, part)
+        return columns, np.array(await uid_search(connection, ALL), np.uint32)
+
+    columns, uids = await attempt(pool, look, wire, deadline=_DEADLINE, patience=_PATIENCE)
+    await _in_turns(data, pool, wire, columns, uids, add_uids, _missing)
     columns.complete = True
 
 
-async def _turns(
-    pool: Pool, wire: bytes, columns: MailboxColumns, uids: Uids
-) -> AsyncGenerator[tuple[Connection, Uids], None]:
-    """The UIDs of a mailbox, newest first, some slices at a time, each with a connection.
+async def _in_turns(
+    data: AccountData,
+    pool: Pool,
+    wire: bytes,
+    columns: MailboxColumns,
+    uids: Uids,
+    read: _Read,
+    left: _Left,
+) -> None:
+    """Read messages of a mailbox, newest first, some slices at a time, each with a connection.
 
-    Raises MailboxChanged when they mean nothing any more: the next LIST shows why.
+    `left` tells which of them are still to be read. Raises MailboxChanged when they mean nothing
+    any more: the next LIST shows why.
     """
-    descending = np.sort(uids)[::-1]
+    descending = np.sort(left(data, columns, uids))[::-1]
     turn = SLICE * _SLICES_A_TURN
     for start in range(0, len(descending), turn):
-        async with pool.connection(wire, deadline=_DEADLINE) as connection:
+        part = descending[start : start + turn]
+
+        async def work(connection: Connection, part: Uids = part) -> None:
             selected = connection.selected
-            if selected is None or selected.uidvalidity != columns.uidvalidity:
+            if selected is None or selected.mailbox != wire:
+                selected = await connection.run(Examine(wire))
+            if selected.uidvalidity != columns.uidvalidity:
                 raise MailboxChanged("UIDVALIDITY is another one")
-            yield connection, descending[start : start + turn]
+            await read(data, connection, columns.number, left(data, columns, part))
+
+        await attempt(
+            pool,
+            work,
+            wire,
+            deadline=_DEADLINE,
+            attempts=_ATTEMPTS,
+            patience=_PATIENCE,
+            again_after=(*BREAKS, ServerBusy),
+        )
+
+
+def _missing(_data: AccountData, columns: MailboxColumns, uids: Uids) -> Uids:
+    return uids[columns.positions(uids) < 0]
+
+
+def _unparsed(data: AccountData, columns: MailboxColumns, uids: Uids) -> Uids:
+    at = columns.positions(uids)
+    present = at >= 0
+    unknown: Uids = uids[present][data.emails.attachment[columns.rows[at[present]]] == UNKNOWN]
+    return unknown
 
 
 def begin(data: AccountData, number: int, selected: Selected) -> MailboxColumns:

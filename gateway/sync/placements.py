@@ -9,6 +9,7 @@ import numpy as np
 
 from gateway.sync.arrays import Bits, Keys, Mask, Rows, Uids
 from gateway.sync.keywords import DELETED, select, widen
+from gateway.sync.trouble import Trouble
 
 
 def _uids() -> Uids:
@@ -21,7 +22,8 @@ class MailboxColumns:
 
     uidvalidity (-1 before the first look), uidnext, highestmodseq, exists: the server's figures
     that the columns agree with.
-    complete: every message of the mailbox has a row here.
+    complete: every message of the mailbox has a row here, but for those the server can not give.
+    trouble, structure_trouble: those, and what can not be given of their structure.
     """
 
     number: int
@@ -34,6 +36,8 @@ class MailboxColumns:
     rows: Rows = field(default_factory=lambda: np.zeros(0, np.int32))
     bits: Bits = field(default_factory=lambda: np.zeros((0, 1), np.uint64))
     modseqs: Keys = field(default_factory=lambda: np.zeros(0, np.uint64))
+    trouble: Trouble = field(default_factory=Trouble)
+    structure_trouble: Trouble = field(default_factory=Trouble)
 
     def merge(self, uids: Uids, rows: Rows, bits: Bits, modseqs: Keys) -> None:
         """Add messages that are not here yet, in any order."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from gateway.imap.command import Command
 from gateway.imap.commands.examine import Examine
 from gateway.imap.connection import Connection
-from gateway.imap.errors import CommandRefused, ConnectionLost
+from gateway.imap.errors import CommandRefused
 from gateway.imap.pool import Pool
+from gateway.sync.attempts import attempt
 from gateway.sync.data import AccountData
 from gateway.sync.errors import MailboxChanged
 
@@ -29,37 +29,40 @@ class Reader:
     ) -> list[Any]:
         """Results of the commands in a mailbox, CommandRefused where the server refused.
 
-        An idle connection may turn out to be dead, so the loss of one is tried again, once.
+        An idle connection may turn out to be dead, so the loss of one is tried again, once; so is
+        a short pause that the server asks for.
         again: select the mailbox anew, so that messages are seen that came since it was.
         Raises MailboxChanged, and ImapError when the connection fails.
         """
         mailbox = self.data.by_number().get(number)
         if mailbox is None or mailbox.wire is None:
             raise MailboxChanged("the mailbox is gone")
-        with suppress(ConnectionLost):
-            return await self._run(number, mailbox.wire, make, again)
-        return await self._run(number, mailbox.wire, make, again)
+        wire = mailbox.wire
+
+        async def work(connection: Connection) -> list[Any]:
+            return await self._run(connection, number, wire, make(connection), again)
+
+        return await attempt(self.pool, work, wire, deadline=DEADLINE)
 
     async def _run(
         self,
+        connection: Connection,
         number: int,
         wire: bytes,
-        make: Callable[[Connection], Sequence[Command[Any]]],
+        commands: Sequence[Command[Any]],
         again: bool,
     ) -> list[Any]:
-        async with self.pool.connection(wire, deadline=DEADLINE, examined=False) as connection:
-            commands = make(connection)
-            selected = connection.selected
-            if again or selected is None or selected.mailbox != wire:
-                examined, *results = await connection.run_all(Examine(wire), *commands)
-                if isinstance(examined, CommandRefused):
-                    raise MailboxChanged(str(examined))
-            else:
-                results = await connection.run_all(*commands)
-            selected = connection.selected
-            if selected is None or selected.uidvalidity != self._uidvalidity(number):
-                raise MailboxChanged("UIDVALIDITY is another one")
-            return results
+        selected = connection.selected
+        if again or selected is None or selected.mailbox != wire:
+            examined, *results = await connection.run_all(Examine(wire), *commands)
+            if isinstance(examined, CommandRefused):
+                raise MailboxChanged(str(examined))
+        else:
+            results = await connection.run_all(*commands)
+        selected = connection.selected
+        if selected is None or selected.uidvalidity != self._uidvalidity(number):
+            raise MailboxChanged("UIDVALIDITY is another one")
+        return results
 
     def _uidvalidity(self, number: int) -> int:
         return self.data.index.mailbox(number).uidvalidity

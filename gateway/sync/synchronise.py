@@ -1,14 +1,16 @@
 """RFC 7162, RFC 9051 §6.3: bring the columns of one mailbox to what the server has now.
 
-A ladder: QRESYNC tells what changed and what vanished; CONDSTORE what changed, and the UIDs that
-are left are asked for; without both, flags and UIDs of all messages are compared. Whatever is
-found is in the index before the new UIDNEXT and HIGHESTMODSEQ are, so an interruption costs a
-repetition and never a change.
+A ladder, of which each mailbox takes the step it can: QRESYNC tells what changed and what
+vanished; CONDSTORE what changed, and the UIDs that are left are asked for; without both, flags and
+UIDs of all messages are compared. Whatever is found is in the index before the new UIDNEXT and
+HIGHESTMODSEQ are, so an interruption costs a repetition and never a change. That a message is not
+in an answer says that it is gone only where the answer is whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
+from enum import Enum
 
 import numpy as np
 
@@ -16,62 +18,109 @@ from gateway.imap.commands.examine import Examine, Selected
 from gateway.imap.commands.fetch import Fetch, Fetched
 from gateway.imap.commands.search import uid_search
 from gateway.imap.connection import Connection
+from gateway.imap.errors import CommandRefused
 from gateway.imap.wire import items
 from gateway.imap.wire.criteria import ALL
 from gateway.sync.arrays import Mask, Uids
+from gateway.sync.bulk import SLICE
 from gateway.sync.data import AccountData
-from gateway.sync.fetching import SLICE, add_uids
+from gateway.sync.fetching import add_uids
 from gateway.sync.placements import MailboxColumns
 
 _FLAGS_AND_MODSEQ = (items.UID, items.FLAGS, items.MODSEQ)
 
 
-async def synchronise(data: AccountData, connection: Connection, wire: bytes, number: int) -> None:
+class Step(Enum):
+    """How changes of flags and expunges are learnt of."""
+
+    QRESYNC = "FETCH (CHANGEDSINCE VANISHED)"
+    CONDSTORE = "FETCH (CHANGEDSINCE)"
+    PLAIN = "FETCH"
+
+
+async def synchronise(
+    data: AccountData,
+    connection: Connection,
+    wire: bytes,
+    number: int,
+    since: int | None = None,
+) -> None:
     """Bring a mailbox that is complete in the index up to date.
 
-    Raises ImapError; MailboxUnavailable when the mailbox is gone. With another UIDVALIDITY all
-    of it is read anew: the messages keep their ids, as those do not depend on UIDs.
+    since: a mod-sequence to ask for changes from, lower than the one that is known. Raises
+    ImapError; MailboxUnavailable when the mailbox is gone. With another UIDVALIDITY all of it is
+    read anew: the messages keep their ids, as those do not depend on UIDs.
     """
     selected = await connection.run(Examine(wire))
     columns = data.index.mailbox(number)
+    data.quarantine.saw(wire, selected.uidvalidity)
     if selected.uidvalidity != columns.uidvalidity:
         data.index.drop(number)
         columns = data.index.mailbox(number)
         columns.uidvalidity = selected.uidvalidity
         columns.complete = True
     else:
-        await _flags_and_expunges(data, connection, columns, selected)
+        await _flags_and_expunges(data, connection, columns, selected, since)
     await _arrivals(data, connection, columns, selected)
-    if len(columns.uids) != selected.exists:
-        await _reconcile(data, connection, columns)
+    if len(columns.uids) + columns.trouble.hopeless != selected.exists:
+        await _reconcile(data, connection, columns, selected)
     columns.uidnext = selected.uidnext or 0
-    columns.highestmodseq = selected.highestmodseq
+    columns.highestmodseq = selected.highestmodseq or None
     columns.exists = selected.exists
 
 
 async def _flags_and_expunges(
-    data: AccountData, connection: Connection, columns: MailboxColumns, selected: Selected
+    data: AccountData,
+    connection: Connection,
+    columns: MailboxColumns,
+    selected: Selected,
+    since: int | None,
 ) -> None:
     if not len(columns.uids):
         return
-    known = b"1:%d" % int(columns.uids[-1])
-    since = columns.highestmodseq
-    reliable = since is not None and (selected.highestmodseq or 0) >= since
-    if reliable and selected.highestmodseq == since and len(columns.uids) == selected.exists:
+    held = len(columns.uids) + columns.trouble.hopeless
+    step = _step(connection, columns, selected)
+    is_same = step is not Step.PLAIN and selected.highestmodseq == columns.highestmodseq
+    if is_same and since is None and held == selected.exists:
         return
-    if reliable and "QRESYNC" in connection.enabled:
-        changed = Fetch(known, _FLAGS_AND_MODSEQ, changed_since=since, vanished=True)
-        fetched = await connection.run(changed)
+    known = columns.highestmodseq or 1
+    changed_since = None if step is Step.PLAIN else min(known, since or known)
+    fetched = await _fetch(connection, columns, step, changed_since)
+    if step is Step.QRESYNC:
         data.index.expunge(columns.number, _within(columns.uids, fetched.vanished))
-        _set_flags(data, columns, fetched)
-    elif reliable and "CONDSTORE" in connection.enabled:
-        changed = Fetch(known, _FLAGS_AND_MODSEQ, changed_since=since)
-        _set_flags(data, columns, await connection.run(changed))
-    else:
-        fetched = await connection.run(Fetch(known, (items.UID, items.FLAGS)))
+    elif step is Step.PLAIN and not fetched.lacks and _is_whole(connection, selected, fetched):
         left = np.array([row.uid for row in fetched.rows], np.uint32)
         data.index.expunge(columns.number, ~np.isin(columns.uids, left))
-        _set_flags(data, columns, fetched)
+    _set_flags(data, columns, fetched)
+
+
+def _step(connection: Connection, columns: MailboxColumns, selected: Selected) -> Step:
+    """The best step of the ladder for the selected mailbox.
+
+    RFC 7162 §3.1.2.2: some mailboxes have no mod-sequences. One that is lower than before tells
+    nothing of what changed since.
+    """
+    known, now = columns.highestmodseq, selected.highestmodseq
+    if not connection.has_modseqs or not known or not now or now < known:
+        return Step.PLAIN
+    return Step.QRESYNC if "QRESYNC" in connection.enabled else Step.CONDSTORE
+
+
+async def _fetch(
+    connection: Connection, columns: MailboxColumns, step: Step, since: int | None
+) -> Fetched:
+    """Flags of the messages that changed, or of all; Exchange refuses, and gives most of them."""
+    known = b"1:%d" % int(columns.uids[-1])
+    asked = (items.UID, items.FLAGS) if step is Step.PLAIN else _FLAGS_AND_MODSEQ
+    command = Fetch(known, asked, since, vanished=step is Step.QRESYNC)
+    try:
+        return await connection.run(command)
+    except CommandRefused as refused:
+        partial = refused.partial
+        if step is not Step.PLAIN or not isinstance(partial, Fetched) or not partial.rows:
+            raise
+        partial.lacks = True
+        return partial
 
 
 def _within(uids: Uids, ranges: Sequence[tuple[int, int]]) -> Mask:
@@ -102,21 +151,31 @@ async def _arrivals(
     uidnext = selected.uidnext
     if not selected.exists or (uidnext is not None and uidnext <= last + 1):
         return
-    if uidnext is not None and uidnext - last <= SLICE:
+    guessed = uidnext is not None and uidnext - last <= SLICE
+    if uidnext is not None and guessed:
         fresh = np.arange(last + 1, uidnext, dtype=np.uint32)
     else:
         found = np.array(await uid_search(connection, ALL), np.uint32)
         fresh = found[found > last]
-    await add_uids(data, connection, columns.number, fresh)
+    await add_uids(data, connection, columns.number, fresh, guessed=guessed)
 
 
-async def _reconcile(data: AccountData, connection: Connection, columns: MailboxColumns) -> None:
+async def _reconcile(
+    data: AccountData, connection: Connection, columns: MailboxColumns, selected: Selected
+) -> None:
     """The counts disagree: compare all UIDs.
 
     Costs one SEARCH, and happens only when something was missed: CONDSTORE without QRESYNC has no
     other way to learn of expunges.
     """
     uids = np.array(await uid_search(connection, ALL), np.uint32)
-    data.index.expunge(columns.number, ~np.isin(columns.uids, uids))
+    if _is_whole(connection, selected, uids):
+        columns.trouble.settle(uids)
+        data.index.expunge(columns.number, ~np.isin(columns.uids, uids))
     missing = np.setdiff1d(uids, columns.uids)
     await add_uids(data, connection, columns.number, missing)
+
+
+def _is_whole(connection: Connection, selected: Selected, found: Sized) -> bool:
+    """RFC 9738: a server that limits what it shows may have shown less than there is."""
+    return connection.max_messages is None or len(found) >= selected.exists

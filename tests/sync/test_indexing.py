@@ -12,7 +12,7 @@ import pytest
 
 from gateway.imap.errors import AuthenticationFailed, ImapError
 from gateway.sync import account as account_module
-from gateway.sync import fetching, indexer, synchronise
+from gateway.sync import bulk, indexer, synchronise
 from gateway.sync.account import Account, Newest
 from gateway.sync.checker import Checker
 from gateway.sync.index import AccountIndex
@@ -25,7 +25,7 @@ from tests.sync.views import mailbox_ids, message_ids, previews, view
 
 @pytest.fixture
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (fetching, indexer, synchronise):
+    for module in (bulk, indexer, synchronise):
         monkeypatch.setattr(module, "SLICE", 7)
 
 

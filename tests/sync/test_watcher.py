@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from gateway.imap.errors import ImapError
 from gateway.sync import account as account_module
+from gateway.sync import watcher
 from gateway.sync.watcher import watch
 from tests.servers.dovecot import Dovecot, User
 from tests.sync import raw
@@ -86,12 +88,29 @@ async def test_a_watcher_ends_with_its_connection(
             await watching
 
 
-async def test_a_server_without_idle_is_not_watched(
-    start_dovecot: Callable[..., Dovecot], gateways: Gateways
+async def test_a_server_without_idle_is_asked_every_now_and_then(
+    start_dovecot: Callable[..., Dovecot], gateways: Gateways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looks: asyncio.Queue[None] = asyncio.Queue()
+    status = watcher._status
+
+    async def look(*args: Any) -> Any:
+        found = await status(*args)
+        looks.put_nowait(None)
+        return found
+
+    monkeypatch.setattr(watcher, "_status", look)
+    monkeypatch.setattr(watcher, "POLL_SECONDS", 0.02)
     server, changed = start_dovecot(without=("IDLE",)), asyncio.Event()
-    account = await gateways.login(server, server.add_user())
+    user = server.add_user()
+    account = await gateways.login(server, user)
     await account.fresh()
+    watching = asyncio.create_task(watch(account.data, account.pool, changed))
     async with asyncio.timeout(DEADLINE):
-        await watch(account.data, account.pool, changed)
-    assert not changed.is_set()
+        for _ in range(3):
+            await looks.get()
+        assert not changed.is_set()
+        await asyncio.to_thread(arrive, server, user)
+        await changed.wait()
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
