@@ -5,6 +5,7 @@ Neither has anything that tells who wrote what to whom: no path, no query, no us
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -72,6 +73,9 @@ class ObservedRegistry(Registry):
             try:
                 response = await run(call, arguments)
                 outcome = "ok"
+            except asyncio.CancelledError:
+                outcome = "abandoned"
+                raise
             except MethodError as error:
                 outcome = error.type
                 if isinstance(error.__cause__, AuthenticationFailed):

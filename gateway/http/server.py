@@ -20,6 +20,8 @@ def create_runner(app: web.Application, *, shutdown_seconds: float) -> web.AppRu
         shutdown_timeout=shutdown_seconds,
         access_log=None,  # observe() logs requests, without their paths
         auto_decompress=False,  # require_json() refuses what is compressed
+        # What a client that went away had asked for is not worth the mail server's time.
+        handler_cancellation=True,
         logger=_logger(),
     )
 

@@ -241,3 +241,15 @@ async def test_other_methods_are_told_which_one_it_is(client: Client, method: st
     response = await client.request(method, "/jmap/api", headers=basic())
     await problem_of(response, 405)
     assert "POST" in response.headers["Allow"]
+
+
+async def test_method_of_a_client_that_went_away_ends(client: Client, backend: Backend) -> None:
+    """RFC 9112 §9.5: nobody reads the answer, so the mail server need not work for it."""
+    waiting = asyncio.create_task(call(client, ["Test/wait", {}, "c0"]))
+    while not backend.running:
+        await asyncio.sleep(0.001)
+    waiting.cancel()
+    while backend.running:
+        await asyncio.sleep(0.001)
+    assert not backend.gate.is_set()
+    assert (await call(client, ECHO)).status == 200
