@@ -256,6 +256,7 @@ class _Uuencode:
 
     _BEGIN = re.compile(rb"begin [0-7]{3,4} ")
     _BEGIN_OCTETS = 11
+    _BLANK_OCTETS = 4096  # at most, before it
     _LINE_OCTETS = 128  # of a line that matter: its 63 octets at most take 84 characters
     _ALPHABET = bytes(octet if 32 <= octet <= 96 else 32 for octet in range(256))
 
@@ -263,6 +264,7 @@ class _Uuencode:
         self.problem = False
         self._state: Literal["before", "begin", "inside", "after", "none"] = "before"
         self._waiting: list[bytes] = []  # before the state is known
+        self._waiting_octets = 0
         self._line = b""
 
     def feed(self, octets: bytes) -> bytes:
@@ -279,15 +281,17 @@ class _Uuencode:
     def _find_begin(self, octets: bytes) -> bytes:
         """All there is from `begin` on, or from the start if there is none."""
         self._waiting.append(octets)
-        if not octets.strip(_WHITE):
+        self._waiting_octets += len(octets)
+        if self._waiting_octets <= self._BLANK_OCTETS and not octets.strip(_WHITE):
             return b""
         octets = b"".join(self._waiting)
         text = octets.lstrip(_WHITE)
-        if len(text) < self._BEGIN_OCTETS:
+        is_near = len(octets) - len(text) <= self._BLANK_OCTETS
+        if is_near and len(text) < self._BEGIN_OCTETS:
             self._waiting = [octets]
             return b""
         self._waiting.clear()
-        if self._BEGIN.match(text):
+        if is_near and self._BEGIN.match(text):
             self._state = "begin"
             return text
         self._state = "none"
