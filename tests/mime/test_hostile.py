@@ -23,6 +23,7 @@ from gateway.mime.basesubject import base_subject
 from gateway.mime.html import html_text
 from gateway.mime.limits import MAX_VALUE_OCTETS
 from gateway.mime.preview import preview
+from gateway.mime.snippet import marked_preview
 from gateway.mime.structure import from_bodystructure
 from gateway.mime.threadsubject import thread_subject
 
@@ -167,6 +168,15 @@ def test_html_costs_in_proportion_to_its_length(piece: str) -> None:
 
     once = _calls(read, piece * 600)
     assert _calls(read, piece * 1200) <= 2 * once + 100
+
+
+@pytest.mark.parametrize("piece", ["a", "a ", "b", "<a>", "é", "İ", "a\u0301", "👩\u200d", "a b "])
+def test_snippets_cost_in_proportion_to_the_length(piece: str) -> None:
+    def mark(text: str) -> None:
+        marked_preview(text, ["a", "aa", "é", "👩"])
+
+    once = _calls(mark, piece * 3_000)
+    assert _calls(mark, piece * 6_000) <= 2 * once + 100
 
 
 @pytest.mark.parametrize("subject", [base_subject, thread_subject])
