@@ -14,7 +14,6 @@ MESSAGE_TYPES = frozenset({"message/rfc822", "message/global"})
 
 _TOKEN = rb'[^\x00-\x20\x7f()<>@,;:\\"/\[\]?=]++'
 _MEDIA_TYPE = re.compile(rb"(" + _TOKEN + rb"/" + _TOKEN + rb")(?:/|\Z)")
-_COMMENT = re.compile(rb"\([^()]*+\)")
 
 
 def text(value: bytes) -> str:
@@ -42,7 +41,7 @@ def cid(value: bytes) -> str | None:
 
 def languages(value: bytes) -> tuple[str, ...] | None:
     """RFC 3282 §2: the tags of a Content-Language."""
-    tags = (text(tag) for tag in _COMMENT.sub(b"", value).split(b","))
+    tags = (text(tag) for tag in words.without_comments(value).split(b","))
     return tuple(tag for tag in tags if tag) or None
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
+from gateway.mime import words
+
 _DATE_TIME = re.compile(
     rb"\s*+(?:[A-Za-z]++\.?+\s*+,?+\s*+|,\s*+)?"  # day-of-week
     rb"(\d{1,2})[\s-]*+([A-Za-z]{3})[a-z]*+[\s-]*+(\d{2,4})\s*+,?+\s*+"
     rb"(\d{1,2})\s*+[:.]\s*+(\d{1,2})(?:\s*+[:.]\s*+(\d{1,2})(?:\.\d++)?)?"
     rb"\s*+(?:(?:UTC|GMT)?([+-])(\d\d):?+(\d\d)\b|([A-Za-z]++)|\Z|(?=\())"
 )
-_COMMENT = re.compile(rb"\([^()]*+\)")
 _MONTH_NAMES = b"jan feb mar apr may jun jul aug sep oct nov dec".split()
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
 # RFC 5322 §4.3: other names are to be taken for -0000.
@@ -31,7 +32,7 @@ def parse(value: bytes) -> datetime | None:
     if match is None:
         if b"(" not in value:
             return None
-        match = _DATE_TIME.match(_COMMENT.sub(b" ", value[:_MAX_OCTETS]))
+        match = _DATE_TIME.match(words.without_comments(value[:_MAX_OCTETS]))
         if match is None:
             return None
     day, month, year, hour, minute, second, sign, hours, minutes, zone = match.groups()

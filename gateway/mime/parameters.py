@@ -1,7 +1,7 @@
 """RFC 2045 §5.1, RFC 2231: the parameters of MIME header fields.
 
-Values come decoded whichever way the sender chose, also by encoded-words in quotes, which RFC
-2047 forbids there and many senders use.
+Values come decoded whichever way the sender chose, also by encoded-words in quotes or stuck to
+other text, which RFC 2047 §5 forbids and many senders write.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SECTION = re.compile(r"([^*]++)(?:\*(\d{1,4}))?(\*)?")
 # What nearly all senders write: a token, then parameters each after a semicolon.
 _ORDINARY_TOKEN = re.compile(rb'\s*+([^\s;,"()<>=]++)\s*+(?=;|\Z)')
 _ORDINARY = re.compile(
-    rb';\s*+([^\s=;,"()<>]++)=(?:"([^"\\]*+)"|([^\s;"()\\]++))\s*+(?=;|\Z)|;\s*+\Z'
+    rb';\s*+([^\s=;,"()<>]++)=(?:"([^"\\]*+)"|(?!=\?)([^\s;"()\\]++))\s*+(?=;|\Z)|;\s*+\Z'
 )
 
 _SEPARATORS = re.compile(rb"[\s;,]++")
@@ -27,7 +27,6 @@ _QUOTED = re.compile(rb'"((?>(?:[^"\\]++|\\.)*))"', re.DOTALL)
 _WORD = re.compile(rb"[^\s;(]++|\(")
 _SPACE = re.compile(rb"\s++")
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
-_COMMENT = re.compile(rb"\([^()]*+\)")
 
 
 def from_list(pairs: object) -> dict[str, str]:
@@ -100,7 +99,7 @@ class _Tolerant:
     def read(self) -> tuple[bytes, list[bytes]]:
         self._skip(_SPACE)
         token = b"" if _ATTRIBUTE.match(self._value, self._position) else self._unquoted()
-        token = b"".join(_COMMENT.sub(b"", token).split()).strip(b'"').lower()
+        token = b"".join(words.without_comments(token).split()).strip(b'"').lower()
         pairs: list[bytes] = []
         while self._position < len(self._value) and len(pairs) < 2 * MAX_PARAMETERS:
             self._skip(_SEPARATORS)
@@ -122,11 +121,11 @@ class _Tolerant:
     def _unquoted(self) -> bytes:
         """Words up to a semicolon or the next parameter, without the comments around them."""
         value = self._value
-        start = end = self._position
+        begin = start = end = self._position
         while self._position < len(value):
             self._skip(_SPACE)
             at = self._position
-            if value.startswith(b";", at) or (end > start and _ATTRIBUTE.match(value, at)):
+            if value.startswith(b";", at) or (at > begin and _ATTRIBUTE.match(value, at)):
                 break
             match = words.ENCODED_WORD.match(value, at) or _WORD.match(value, at)
             if match is None:
@@ -173,7 +172,7 @@ def _collect(given: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def _decode_plain(value: bytes) -> str:
     value = words.unfold(value[:MAX_VALUE_OCTETS])
-    return words.without_controls(words.decode(value).strip())
+    return words.without_controls(words.decode(value, anywhere=True).strip())
 
 
 def _decode_extended(sections: list[tuple[bool, bytes]]) -> str:

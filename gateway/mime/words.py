@@ -12,10 +12,12 @@ from gateway.mime import charset, transfer
 ENCODED_WORD = re.compile(rb"=\?[^?\s]++\?[bBqQ]\?[^?\s]*+\?=")
 """RFC 2047 §2, of any length."""
 
+_WORD_INSIDE = re.compile(b"(" + ENCODED_WORD.pattern + b")")
 _GAP = re.compile(rb"([ \t\r\n]++)")
 _LINE_END = re.compile(rb"\r?\n")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _COMMENT_PIECE = re.compile(rb"[^()\\]++|\\.|[()]|\\", re.DOTALL)
+_COMMENT_OR_QUOTED = re.compile(rb'\(|"(?>(?:[^"\\]++|\\.)*)"', re.DOTALL)
 
 
 def unfold(value: bytes) -> bytes:
@@ -37,13 +39,26 @@ def comment_end(value: bytes, start: int) -> int | None:
     return None
 
 
-def decode(text: bytes) -> str:
+def without_comments(value: bytes) -> bytes:
+    """RFC 5322 §3.2.2: the value with a space for each comment outside of quotes."""
+    kept: list[bytes] = []
+    position = 0
+    while match := _COMMENT_OR_QUOTED.search(value, position):
+        end = match.end() if match[0] != b"(" else comment_end(value, match.start())
+        if end is None:
+            break
+        kept += (value[position : match.start()], b" " if match[0] == b"(" else match[0])
+        position = end
+    return b"".join((*kept, value[position:]))
+
+
+def decode(text: bytes, *, anywhere: bool = False) -> str:
     """RFC 2047 §6.1(1): text in which encoded-words stand alone between white space.
 
-    Nothing else is decoded, nor are words in an unknown charset. The octets of words next to each
-    other are joined when they are in one charset, as senders cut characters in two. Control
-    characters from encoded-words are dropped, the result is in NFC; other 8-bit octets are UTF-8
-    or windows-1252.
+    Nothing else is decoded unless `anywhere`, and no words in an unknown charset are. The octets
+    of words next to each other are joined when they are in one charset, as senders cut characters
+    in two. Control characters from encoded-words are dropped, the result is in NFC; other 8-bit
+    octets are UTF-8 or windows-1252.
     """
     if b"=?" not in text:
         return plain(text)
@@ -53,14 +68,15 @@ def decode(text: bytes) -> str:
         if index % 2:
             gap = token
             continue
-        if not token:
-            continue
-        word = _decode_word(token)
-        after_word = bool(parts) and parts[-1][0] != ""
-        if gap and not (word and after_word):
-            parts.append(("", gap))
-        parts.append(word or ("", token))
-        gap = b""
+        for piece in _WORD_INSIDE.split(token) if anywhere else (token,):
+            if not piece:
+                continue
+            word = _decode_word(piece)
+            after_word = bool(parts) and parts[-1][0] != ""
+            if gap and not (word and after_word):
+                parts.append(("", gap))
+            parts.append(word or ("", piece))
+            gap = b""
     parts.append(("", gap))
     decoded = []
     for name, run in groupby(parts, key=lambda part: part[0]):

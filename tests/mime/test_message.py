@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.mime.limits import MAX_DEPTH, MAX_PARTS
@@ -422,10 +422,13 @@ _LEAVES = st.tuples(
 )
 Tree = object
 _TREES = st.recursive(
-    _LEAVES, lambda children: st.tuples(st.just("multipart/mixed"), st.lists(children, min_size=1))
+    _LEAVES,
+    lambda children: st.tuples(st.just("multipart/mixed"), st.lists(children, min_size=1)),
+    max_leaves=12,
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_TREES, st.sampled_from([b"\r\n", b"\n"]), st.booleans())
 def test_what_was_composed_is_found_again(tree: Tree, newline: bytes, close: bool) -> None:
     leaves: dict[str, bytes] = {}

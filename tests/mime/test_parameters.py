@@ -49,6 +49,21 @@ pytestmark = pytest.mark.checklist("N18")
         (b"x;; a = 1 ;b=2;", "x", {"a": "1", "b": "2"}),
         (b'x; a="not closed', "x", {"a": "not closed"}),
         (b"x; a=first; a=second", "x", {"a": "first"}),
+        (b"x;a=1;A=2 ", "x", {"a": "1"}),
+        # what is not quoted although it should be
+        (b"x; a=my file (1).txt; b=2", "x", {"a": "my file (1).txt", "b": "2"}),
+        (b"x; a=----=_Part/1?2; b=", "x", {"a": "----=_Part/1?2", "b": ""}),
+        (b"x; a==?utf-8?Q?=C3=A4;_b?=.txt", "x", {"a": "ä; b.txt"}),
+        # comments
+        (b"(c) x / y (c(d)); (c) a = (c) 1 (c); b=2 (c(d)) ", "x/y", {"a": "1", "b": "2"}),
+        (b"x; a=1 (not closed; b=2", "x", {"a": "1 (not closed", "b": "2"}),
+        # semicolons and quotes that are missing
+        (b"x a=1 b = 2", "x", {"a": "1", "b": "2"}),
+        (b'x; a="1" b="2"junk; c', "x", {"a": "1", "b": "2"}),
+        (b'x; a="1; b=2', "x", {"a": "1", "b": "2"}),
+        (b'"x/y"; a=1', "x/y", {"a": "1"}),
+        (b"a=1; b=2", "", {"a": "1", "b": "2"}),
+        (b'x; a\r\n = "1\r\n 2"', "x", {"a": "1 2"}),
     ],
 )
 def test_a_field_value_is_a_token_and_parameters(
@@ -73,6 +88,8 @@ def test_a_field_value_is_a_token_and_parameters(
         # what RFC 2047 §5 forbids and many do
         ([b"filename", b"=?utf-8?B?bmHDr3ZlLnR4dA==?="], "naïve.txt"),
         ([b"filename", b"=?utf-8?Q?a=C3?=\r\n =?utf-8?Q?=AF.txt?="], "aï.txt"),
+        ([b"filename", b"=?utf-8?q?na=C3=AFve?=.txt"], "naïve.txt"),
+        ([b"filename", b"a =?utf-8?q?=C3?==?utf-8?q?=AF?= =?utf-8?q?b?=.txt"], "a ïb.txt"),
         ([b"filename", "naïve.txt".encode()], "naïve.txt"),
         ([b"filename", b"na\xefve.txt"], "naïve.txt"),
         ([b"filename*", b"utf-8''a%0D%0Ab%00.txt"], "ab.txt"),
@@ -92,6 +109,20 @@ def test_what_is_no_list_of_parameters_has_none(pairs: object) -> None:
 def test_the_number_of_parameters_is_bounded() -> None:
     pairs = [b for i in range(5_000) for b in (b"p%d" % i, b"v")]
     assert len(parameters.from_list(pairs)) == MAX_PARAMETERS
+
+
+@pytest.mark.parametrize(
+    ("pairs", "value"),
+    [
+        ([b"a", b"1", b"BOUNDARY", b"=?utf-8?q?x?="], b"=?utf-8?q?x?="),
+        ([b"boundary*1", b"b", b"boundary*0", b"a"], b"ab"),
+        ([b"boundary*", b"utf-8''a"], None),
+        ([b"name", b"x"], None),
+        ([], None),
+    ],
+)
+def test_a_value_as_it_was_written(pairs: list[bytes], value: bytes | None) -> None:
+    assert parameters.octets(pairs, b"boundary") == value
 
 
 @given(st.binary(max_size=200), st.lists(st.binary(max_size=20), max_size=8))
