@@ -10,7 +10,7 @@ from gateway.mime import body
 from gateway.mime.structure import Part
 from gateway.sync.account import Account
 from gateway.sync.sections import Found, Section
-from gateway.sync.turns import off_loop
+from gateway.sync.turns import Turns, off_loop
 
 # Longer texts are shown from their start, as truncated; the blob has all of it.
 MAX_VALUE_OCTETS: Final = 5 << 20
@@ -33,20 +33,22 @@ async def read(
     `limit` is in octets of each value, 0 for none but MAX_VALUE_OCTETS. Raises ImapError, and
     MethodError requestTooLarge when there is too much to read at once.
     """
-    sections = needed(account, wanted, limit)
+    sections = await needed(account, wanted, limit)
     found = await account.content.sections.read(sections)
     if len(found) < len(sections):
         await account.recheck()
     return await decoded(account, wanted, limit, found)
 
 
-def needed(account: Account, wanted: Mapping[int, Sequence[Part]], limit: int) -> list[Section]:
+async def needed(
+    account: Account, wanted: Mapping[int, Sequence[Part]], limit: int
+) -> list[Section]:
     """What must be read for values. Raises MethodError requestTooLarge."""
-    sections = [
-        account.content.body(row, part, _octets(part, limit))
-        for row, parts in wanted.items()
-        for part in parts
-    ]
+    turns = Turns()
+    sections: list[Section] = []
+    for row, parts in wanted.items():
+        await turns.give()
+        sections += [account.content.body(row, part, _octets(part, limit)) for part in parts]
     if sum(section.octets for section in sections) > MAX_VALUES_OCTETS:
         raise request_too_large("The body values together are too large; ask for fewer Emails.")
     return sections
@@ -56,13 +58,15 @@ async def decoded(
     account: Account, wanted: Mapping[int, Sequence[Part]], limit: int, found: Found
 ) -> dict[int, Values]:
     """The values, from what was found of `needed`."""
+    turns = Turns()
     values: dict[int, Values] = {}
     for row, parts in wanted.items():
-        values[row] = {}
+        of_email = values[row] = {}
         for part in parts:
+            await turns.give()
             place = account.content.body(row, part, _octets(part, limit)).place
             octets = found.get((row, place))
-            values[row][part.part_id] = (
+            of_email[part.part_id] = (
                 _NOT_GIVEN if octets is None else await _value(octets, part, limit)
             )
     return values

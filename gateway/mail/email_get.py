@@ -103,22 +103,22 @@ async def _read(
     account: Account, wanted: _Wanted, rows: Sequence[int]
 ) -> tuple[Found, dict[int, Values]]:
     """Headers and body values, in one go."""
+    turns = Turns()
     parts: dict[int, list[Part]] = {}
     if "bodyValues" in wanted.request.properties:
         for row in rows:
+            await turns.give()
             root = account.content.structure(row)
             parts[row] = email_body.parts_with_values(root, wanted.bodies)
-    sections = body_values.needed(account, parts, wanted.bodies.max_bytes)
+    sections = await body_values.needed(account, parts, wanted.bodies.max_bytes)
     if (place := wanted.message_header()) is not None:
         sections += [Section(row, place, PIECE) for row in rows]
     if wanted.part_headers:
-        sections += [
-            account.content.header(row, part)
-            for row in rows
-            for part in email_body.shown_parts(
-                account.content.structure(row), wanted.request.properties
-            )
-        ]
+        for row in rows:
+            await turns.give()
+            root = account.content.structure(row)
+            shown = email_body.shown_parts(root, wanted.request.properties)
+            sections += [account.content.header(row, part) for part in shown]
     found = await account.content.sections.read(dict.fromkeys(sections))
     if any((section.row, section.place) not in found for section in sections):
         await account.recheck()

@@ -116,7 +116,7 @@ async def _previews(
     for choose in (_shown, _others):
         left = [row for row in rows if row not in previews]
         for batch in _batches(account, left, choose):
-            sections = body_values.needed(account, batch, _TEXT_OCTETS)
+            sections = await body_values.needed(account, batch, _TEXT_OCTETS)
             found = await account.content.sections.read(sections)
             if len(found) < len(sections):
                 await account.recheck()

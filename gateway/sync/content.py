@@ -40,6 +40,8 @@ from gateway.sync.turns import Turns, off_loop
 MESSAGE_HEADER = Place(name="HEADER")
 
 _PARSED = 1024
+# Parsing an octet of BODYSTRUCTURE takes as long as decoding so many octets of text.
+_PARSING = 16
 # A larger message, in octets, is shown as the server tells it, right or wrong.
 _MENDED = 50_000_000
 # As much of a message's first text, in octets, fills a preview of 256 characters, mark-up included.
@@ -193,6 +195,7 @@ class Content:
         turns = Turns()
         for row in rows:
             await turns.give()
+            await self._parse(row)
             size = int(self._data.emails.octets[row])
             if self._structure(row).is_plausible or size > _MENDED:
                 continue
@@ -202,6 +205,13 @@ class Content:
                 parsed = await off_loop(len(octets), message.parse, octets)
                 keep_structures(self._data, [row], [structures.of_message(parsed)])
                 self._structures.drop(row)
+
+    async def _parse(self, row: int) -> None:
+        """Have a structure in its parsed form; that of a thousand parts takes a while."""
+        if row not in self._structures:
+            raw = self._data.structures.get(row) or b""
+            parsed = await off_loop(_PARSING * len(raw), structures.parse, raw)
+            self._structures.get(row, lambda: parsed)
 
     async def _make_previews(self, rows: list[int]) -> None:
         """Previews of our own, where the server has none: from the first text part."""

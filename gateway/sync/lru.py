@@ -28,6 +28,9 @@ class Cache(Generic[K, V]):
                 self._values.popitem(last=False)
             return value
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._values
+
     def drop(self, key: K) -> None:
         """Forget the value of a key."""
         self._values.pop(key, None)
