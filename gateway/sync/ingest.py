@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gateway.imap.wire.fetchshape import Columns
-from gateway.mime.threading import thread_seeds
+from gateway.mime.dates import parse as parse_date
+from gateway.mime.threading import field_values, thread_seeds
 from gateway.sync import dates, identity, ids
-from gateway.sync.arrays import Rows
+from gateway.sync.arrays import Rows, Seconds
 from gateway.sync.identity import Tier
 from gateway.sync.index import AccountIndex, Arrivals
 from gateway.sync.strings import StringColumn
@@ -48,7 +50,7 @@ def add(
         given=known.given,
         bits=index.keywords.parse_column(messages.flags),
         modseqs=modseqs.astype(np.uint64),
-        received=received,
+        received=_received(received, messages.header),
         octets=octets,
     )
     rows, made = index.add(number, arrivals)
@@ -71,12 +73,13 @@ class _Messages:
 
 
 def _without_gaps(columns: Columns, tier: Tier) -> _Messages:
-    if tier is not Tier.FINGERPRINT and None in columns.identity:
-        kept = [i for i, value in enumerate(columns.identity) if value is not None]
-    elif None in columns.header:
-        kept = [i for i, value in enumerate(columns.header) if value is not None]
-    else:
-        kept = None
+    kept: Sequence[int] | None = None
+    naming = columns.header if tier is Tier.FINGERPRINT else columns.identity
+    if None in naming:
+        kept = [i for i, value in enumerate(naming) if value is not None]
+    if len(set(columns.uid)) < len(columns.uid):  # a server told of a message twice
+        every = range(len(columns.uid)) if kept is None else kept
+        kept = sorted({columns.uid[i]: i for i in every}.values())
 
     def filled(column: Sequence[bytes | None], default: bytes) -> list[bytes]:
         values = column if kept is None or not column else [column[i] for i in kept]
@@ -91,6 +94,19 @@ def _without_gaps(columns: Columns, tier: Tier) -> _Messages:
         identity=filled(columns.identity, b""),
         header=filled(columns.header, b""),
     )
+
+
+def _received(told: Seconds, headers: Sequence[bytes]) -> Seconds:
+    """RFC 8621 §4.1.1 receivedAt: where the server tells no date, that of the header, else now."""
+    untold = np.flatnonzero(told == 0).tolist()
+    if not untold:
+        return told
+    received, now = told.copy(), int(time.time())
+    for i in untold:
+        date = parse_date(field_values(headers[i], (b"date",))[0])
+        sent = int(date.timestamp()) if date is not None and date.year > 1970 else now
+        received[i] = min(sent, now)
+    return received
 
 
 def _complete(

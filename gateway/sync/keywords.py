@@ -72,8 +72,9 @@ class KeywordTable:
 
     def _keyword_bit(self, flag: bytes) -> int:
         name = flag.decode("ascii", "replace")
-        # \Recent and other system flags, and what no JMAP keyword may hold, are never shown.
-        if not is_keyword(name):
+        # \Recent and other system flags, and what no JMAP keyword may hold, are never shown; and
+        # NIL is what some servers write among flags for none.
+        if not is_keyword(name) or name == "nil":
             return 0
         bit = self._bits.get(name)
         if bit is None:

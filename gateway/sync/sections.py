@@ -94,7 +94,10 @@ class Sections:
             rows = await self._fetch(number, now, alone=alone, again=again)
             again = False
             for piece in now:
-                octets = rows.get(piece.uid, {}).get(piece.item.name)
+                told = rows.get(piece.uid, {})
+                octets = told.get(piece.item.name)
+                if octets is None and alone and piece.item.name in told:
+                    octets = b""  # so Yandex says, also when asked again, that there is nothing
                 if octets is None:  # of what went away in the middle, nothing is kept
                     read.pop(piece.section, None)
                     continue

@@ -17,10 +17,12 @@ from gateway.imap.wire.responses import Code, Tagged, Untagged
 
 # Servers without RFC 5530 codes tell it in words only.
 _UNAVAILABLE_TEXT = re.compile(
-    r"doesn't exist|does not exist|not exist|nonexistent|non-existent|unknown mailbox"
-    r"|no such mailbox|mailbox not found|access denied|permission denied",
+    r"doesn't exist|not exist|nonexistent|non-existent|unknown (?:mailbox|folder)"
+    r"|no such (?:mailbox|folder|file)|(?:mailbox|folder) (?:not|could not be|cannot be) found"
+    r"|invalid (?:mailbox|folder)|access denied|permission denied|no permission|not permitted",
     re.IGNORECASE,
 )
+_PASSING_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"})
 _UNAVAILABLE_CODES = frozenset({"NONEXISTENT", "NOPERM", "TRYCREATE", "CANNOT"})
 
 
@@ -77,9 +79,7 @@ class Examine(Command[Selected]):
         return True
 
     def finish(self, tagged: Tagged) -> Selected:
-        if tagged.status != "OK" and (
-            tagged.code in _UNAVAILABLE_CODES or _UNAVAILABLE_TEXT.search(tagged.text.text)
-        ):
+        if tagged.status != "OK" and _is_unavailable(tagged):
             raise MailboxUnavailable(self.name, tagged.status, tagged.code, tagged.text.text)
         self.check(tagged)
         permanent = self._codes.get("PERMANENTFLAGS")
@@ -143,6 +143,13 @@ async def examine(conn: Commander, mailbox: bytes) -> Selected:
     """Open a mailbox for reading. Raises MailboxUnavailable, CommandRefused."""
     condstore = "CONDSTORE" in conn.capabilities and not conn.enabled & {"CONDSTORE", "QRESYNC"}
     return await conn.run(Examine(mailbox, condstore))
+
+
+def _is_unavailable(tagged: Tagged) -> bool:
+    """Whether a refusal is about the mailbox and will last."""
+    if tagged.code in _PASSING_CODES:
+        return False
+    return tagged.code in _UNAVAILABLE_CODES or bool(_UNAVAILABLE_TEXT.search(tagged.text.text))
 
 
 def _flags(value: object) -> tuple[str, ...]:

@@ -234,7 +234,8 @@ def _octets(column: str, value: tokens.Value, raw: bytes) -> bytes | None:
     while isinstance(value, list):  # MODSEQ (5), EMAILID (M5)
         value = value[0] if len(value) == 1 else None
     if column == "uid":
-        return value if unique_id(value) is not None else None
+        uid = unique_id(value)
+        return None if uid is None else b"%d" % uid
     if column in ("modseq", "size"):
         found = number(value)
         return None if found is None else value if value and value.isdigit() else b"%d" % found

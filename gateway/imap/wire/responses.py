@@ -123,6 +123,8 @@ def parse(frame: Frame) -> Untagged | Tagged | Continuation:
         )
     if octets.startswith(b"+", start):
         return Continuation(octets[start + 1 :].lstrip(b" "))
+    if octets.startswith(b"Server Unavailable.", start):  # Exchange, before it closes
+        return Untagged("BYE", None, frame, start)
     match = _TAGGED.match(octets, start)
     if match is None:
         raise ProtocolError(f"not a response: {octets[:40]!r}")
