@@ -226,6 +226,89 @@ def test_media_type_that_is_none_is_octets(asked: str) -> None:
     assert media_type(asked) == "application/octet-stream"
 
 
+HOSTILE_TYPES = (
+    *("text/html", "text/html; charset=utf-7", "TEXT/HTML", "application/xhtml+xml", "text/xml"),
+    *("application/xml", "image/svg+xml", "image/svg+xml;charset=utf-16", "text/xsl", "text/xslt"),
+    *("application/rss+xml", "application/mathml+xml", "application/pdf", "text/javascript"),
+    *("application/javascript", "application/ecmascript", "module/javascript", "text/css"),
+    *("application/x-shockwave-flash", "application/java-archive", "application/hta"),
+    *("multipart/x-mixed-replace", "message/rfc822", "message/partial", "text/cache-manifest"),
+    *("application/manifest+json", "application/x-ms-application", "text/vbscript"),
+    *("application/vnd.wap.xhtml+xml", "application/wasm", "text/x-component", "image/x-icon"),
+)
+
+
+@pytest.mark.parametrize("asked", HOSTILE_TYPES)
+@pytest.mark.parametrize("field", [{}, {"Range": "bytes=2-"}])
+async def test_nothing_runs_whatever_its_type(
+    client: Client, blob: FakeBlob, asked: str, field: dict[str, str]
+) -> None:
+    """Threat R6: served as asked, but as an attachment, unsniffed, in a sandbox."""
+    blob.octets = [b"<script>alert(1)</script>"]
+    blob.size = len(blob.octets[0])
+    url = URL(
+        f"{client.make_url('/')}jmap/download/aann/m1/a.html?type={quote(asked)}", encoded=True
+    )
+    response = await client.session.get(url, headers={**basic(), **field})
+    assert response.status == (206 if field else 200)
+    headers = response.headers
+    assert headers["Content-Type"] == asked
+    assert headers["Content-Disposition"] == 'attachment; filename="a.html"'
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"].split("; ")[:2] == ["sandbox", "default-src 'none'"]
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+_ALPHABETS = (
+    *("abcXYZ 0.9_", "äöüßÄÖÜéèê", "ąęłńóśźż", "абвгдежз", "αβγδεζηθ", "אבגדהוזח", "ابتثجحخد"),
+    *(
+        "あいうえおカキク",
+        "漢字檔案文件",
+        "한글파일이름",
+        "हिन्दीफ़ाइल",
+        "ไฟล์ภาษาไทย",
+        "😀🎉📎🗂️",
+        "e\u0301a\u0308o\u0302",
+    ),
+)
+_HOSTILE = (
+    *('"', "\\", "%", "%22", "%0d%0a", "\r\n", "\n", "\0", "\x7f", "\x85", "\u2028", "\u202e"),
+    *(";", "=", "; filename=evil.exe", "\r\nSet-Cookie: a=b", "'", "../", "/etc/passwd", ":"),
+)
+NAMES = tuple(
+    f"{letters[:3]}{hostile}{letters[3:]}.{extension}"
+    for letters in _ALPHABETS
+    for hostile in _HOSTILE
+    for extension in ("pdf", letters[-1])
+)
+
+
+async def test_no_name_reaches_beyond_its_field(client: Client) -> None:
+    """Threat R7: 560 names; the answer has the fields that it always has, and the name is told."""
+    assert len(NAMES) >= 300
+    expected = None
+    for name in NAMES:
+        path = f"jmap/download/aann/m1/{quote(name, safe='')}?type=a/b"
+        response = await client.session.get(
+            URL(f"{client.make_url('/')}{path}", encoded=True), headers=basic()
+        )
+        assert response.status == 200
+        assert await response.read() == OCTETS
+        fields = [field for field, _ in response.raw_headers]
+        expected = expected or fields
+        assert fields == expected, name
+        value = response.headers["Content-Disposition"]
+        assert value.isascii()
+        assert value == content_disposition(name)
+        message = Message()
+        message["Content-Disposition"] = value
+        _, _, extended = value.partition("filename*=UTF-8''")
+        told = unquote(extended) if extended else message.get_filename()
+        assert told is not None
+        assert told == "".join(c for c in name if c not in "\r\n\0\x7f\x85\u2028\u202e")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
