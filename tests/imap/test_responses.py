@@ -85,7 +85,7 @@ def test_a_code_without_its_ok_is_read() -> None:
 
 @pytest.mark.parametrize(
     "octets",
-    [b"Server Unavailable.", b"", b"*", b"*  ", b"g1", b"g1 MAYBE x", b"\0", b"HTTP/1.1 400 x"],
+    [b"Server Failure.", b"", b"*", b"*  ", b"g1", b"g1 MAYBE x", b"\0", b"HTTP/1.1 400 x"],
 )
 def test_lines_that_are_no_response_are_refused(octets: bytes) -> None:
     with pytest.raises(ProtocolError):
