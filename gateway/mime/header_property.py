@@ -39,7 +39,7 @@ _DEFINED = frozenset().union(*(fields for _, fields in _FORMS.values())) - {"lis
     "received",
 }
 # RFC 5322 §2.2: a field name, of which RFC 8621 §4.1.3 takes the colon for its own.
-_NAME = re.compile(r"header:([!-9;-~]+)(:as[A-Za-z]+)?(:all)?")
+_NAME = re.compile(r"header:([!-9;-~]++)(:as[A-Za-z]++)?(:all)?")
 
 
 @dataclass(frozen=True, slots=True)
