@@ -11,6 +11,7 @@ from types import ModuleType
 import uvloop
 
 from tests.bench.figures import (
+    bodies,
     cold,
     crowd,
     inbox,
@@ -20,6 +21,7 @@ from tests.bench.figures import (
     message,
     queries,
     threads,
+    torture,
 )
 from tests.bench.report import Figure, machine, table
 from tests.bench.stage import Stage
@@ -32,9 +34,11 @@ BENCHMARKS: dict[str, ModuleType] = {
     "queries": queries,
     "labels": labels,
     "message": message,
+    "bodies": bodies,
     "memory": memory,
     "crowd": crowd,
     "threads": threads,
+    "torture": torture,
 }
 
 
