@@ -78,8 +78,8 @@ class FilterTree:
         return certain & data.emails.visible()
 
     def _is_sought(self, text: Text) -> bool:
-        """Whether a text is one search. What it negates is, rather: that finds less."""
-        return text.criteria is not None and text.operator != "NOT" and text not in self._refused
+        """Whether a text is one search."""
+        return text.criteria is not None and text not in self._refused
 
     def _bounds(self, data: AccountData, node: _Node, bounds: dict[int, _Bounds]) -> _Bounds:
         """The rows that may match and those that do; noted in `bounds` for all nodes below."""
@@ -142,15 +142,19 @@ def _condition(name: str, value: Any) -> _Node:
 
 
 def _grouped(operator: str, parts: Sequence[_Node]) -> _Node:
-    """Parts under an operator, those that are text as one search."""
+    """Parts under an operator, those that are text as one search, which comes first.
+
+    A negation is never searched for: what it negates finds less, and is of use to other filters.
+    Some plugins of servers (fts-xapian) do not negate rightly, either.
+    """
     texts = [part for part in parts if isinstance(part, Text)]
     if not texts:
         return _Operator(operator, tuple(parts))
-    if len(texts) == len(parts):
-        return text_search.joined(operator, texts)
-    text = text_search.joined("OR" if operator == "NOT" else operator, texts)
+    text = text_search.joined("AND" if operator == "AND" else "OR", texts)
     others = [part for part in parts if not isinstance(part, Text)]
-    return _Operator(operator, (*others, text))
+    if not others and operator != "NOT":
+        return text
+    return _Operator(operator, (text, *others))
 
 
 def _words(node: _Node) -> int:

@@ -35,8 +35,8 @@ _FIELD = re.compile(r"[!-9;-~]{1,255}")
 class Text:
     """What the text of an Email has to say, as one SEARCH.
 
-    parts: the same in pieces, which `operator` joins, for when it is too much for one SEARCH (then
-    there are no criteria) or for the server. Of the last pieces there are none.
+    parts: the same in pieces, which `operator` (AND or OR) joins, for when it is too much for one
+    SEARCH (then there are no criteria) or for the server. Of the last pieces there are none.
     in_header: the same as a test of the header fields in the index, where these are enough.
     """
 
@@ -46,24 +46,15 @@ class Text:
     in_header: HeaderTest | None = None
 
 
-_JOIN: Final[dict[str, Callable[..., Criteria]]] = {
-    "AND": criteria.all_of,
-    "OR": criteria.any_of,
-    "NOT": lambda *keys: criteria.negate(criteria.any_of(*keys)),
-}
-
-
 def joined(operator: str, parts: Sequence[Text]) -> Text:
-    """Texts under a FilterOperator. Needs at least one."""
-    if len(parts) == 1 and operator != "NOT":
+    """Texts under AND or OR. Needs at least one."""
+    if len(parts) == 1:
         return parts[0]
     keys = [part.criteria for part in parts if part.criteria is not None]
     if len(keys) == len(parts):
-        key = _JOIN[operator](*keys)
+        key = criteria.all_of(*keys) if operator == "AND" else criteria.any_of(*keys)
         if key.octets <= MAX_OCTETS:
             return Text(key, operator, tuple(parts))
-    if operator == "NOT":
-        return Text(None, operator, (joined("OR", parts),))
     return Text(None, operator, tuple(joined(operator, some) for some in _fitting(parts)))
 
 

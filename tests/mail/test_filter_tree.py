@@ -67,8 +67,6 @@ class Truth:
             masks = [self.of(part) for part in text.parts]
             joined = np.logical_and if text.operator == "AND" else np.logical_or
             mask: Mask = joined.reduce(masks)
-            if text.operator == "NOT":
-                mask = ~mask
             return mask
         assert text.criteria is not None
         key = hash((self._seed, text.criteria.encoded.line))
