@@ -18,7 +18,7 @@ import numpy as np
 
 from gateway.imap.commands.examine import Examine
 from gateway.imap.commands.search import uid_sort
-from gateway.imap.errors import ConnectionLost, ImapError, ProtocolError, ServerBusy
+from gateway.imap.errors import ImapError, ServerBusy
 from gateway.imap.pool import Pool
 from gateway.imap.wire import criteria
 from gateway.obs.log import get_logger
@@ -36,7 +36,6 @@ from gateway.sync.placements import MailboxColumns
 from gateway.sync.reader import Reader
 from gateway.sync.searching import Searching
 from gateway.sync.shelf import Shelf
-from gateway.sync.trouble import MAX_TRIES
 from gateway.sync.watcher import watch
 
 # A look at the server is trusted for as long as it took, times this, and never longer than a
@@ -44,7 +43,6 @@ from gateway.sync.watcher import watch
 TRUST_FACTOR = 8.0
 MAX_TRUST_SECONDS = 1.0
 CHECK_DEADLINE = 60.0
-_CHECK_ATTEMPTS = MAX_TRIES + 1
 INDEX_DEADLINE = 60.0
 # Indexing lets the first answers out before it takes a connection and a core for itself; so do
 # the structures with those that waited for the index.
@@ -138,13 +136,7 @@ class Account:
 
     async def _checked(self) -> bool:
         """Checker.check(), which finds its way around a message that breaks connections."""
-        return await attempt(
-            self.pool,
-            self._checker.check,
-            deadline=CHECK_DEADLINE,
-            attempts=_CHECK_ATTEMPTS,
-            again_after=(ConnectionLost, ProtocolError, ServerBusy),
-        )
+        return await attempt(self.pool, self._checker.check, deadline=CHECK_DEADLINE)
 
     # --- completeness ----------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from gateway.imap.commands.status import has_x_guid
 from gateway.imap.connection import Connection, Credentials, Endpoint
 from gateway.imap.errors import AuthenticationFailed
 from gateway.imap.pool import Pool
-from gateway.imap.quirks import Learnt
+from gateway.imap.quirks import NO_X_GUID, Learnt
 from gateway.obs.log import get_logger
 from gateway.obs.metrics import ACTIVE_ACCOUNTS, INDEX_BYTES
 from gateway.store.base import Store, StoreError
@@ -205,6 +205,8 @@ async def _tier(connection: Connection) -> Tier:
         return Tier.EMAILID
     if "X-GM-EXT-1" in connection.capabilities:
         return Tier.X_GM_MSGID
-    if has_x_guid(connection):
-        await list_mailboxes(connection)  # shows whether the server knows X-GUID
+    if has_x_guid(connection):  # LIST shows whether the server knows it
+        statuses = [entry.status for entry in await list_mailboxes(connection) if entry.status]
+        if statuses and not any(status.mailbox_id for status in statuses):
+            connection.quirks.add(NO_X_GUID)
     return Tier.X_GUID if has_x_guid(connection) else Tier.FINGERPRINT

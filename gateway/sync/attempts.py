@@ -6,19 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from gateway.imap.connection import Connection
-from gateway.imap.errors import (
-    CommandTimeout,
-    ConnectionLost,
-    ImapError,
-    ProtocolError,
-    ServerBusy,
-)
+from gateway.imap.errors import ConnectionLost, ServerBusy
 from gateway.imap.pool import Pool
+from gateway.sync.errors import Narrowed
 
 T = TypeVar("T")
 
-BREAKS = (ConnectionLost, ProtocolError, CommandTimeout)
-"""What ends a connection, and may be the fault of what was asked."""
+_ATTEMPTS = 2
+_NARROWINGS = 32  # twice as many as it takes to find one message among thousands
 
 
 async def attempt(
@@ -27,17 +22,16 @@ async def attempt(
     mailbox: bytes | None = None,
     *,
     deadline: float,
-    attempts: int = 2,
     patience: float | None = None,
-    again_after: tuple[type[ImapError], ...] = (ConnectionLost, ServerBusy),
 ) -> T:
     """What `work` gives, on a connection of the pool for which `mailbox` is preferred.
 
     An idle connection may turn out to be dead, and a server may ask for a pause: then the work is
-    done again, from its start. Not so where no connection can be had. Raises ImapError.
+    done again, from its start. So it is as long as that helps to find out which message it is that
+    breaks connections. Not so where no connection can be had. Raises ImapError.
     """
+    attempts, narrowings = _ATTEMPTS, _NARROWINGS
     while True:
-        attempts -= 1
         connected = False
         try:
             async with pool.connection(
@@ -45,6 +39,11 @@ async def attempt(
             ) as connection:
                 connected = True
                 return await work(connection)
-        except again_after:
+        except Narrowed:
+            narrowings -= 1
+            if not narrowings:
+                raise
+        except (ConnectionLost, ServerBusy):
+            attempts -= 1
             if not connected or not attempts:
                 raise

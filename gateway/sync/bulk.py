@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 from gateway.imap.commands.fetch_columns import stream_columns
 from gateway.imap.connection import Connection
+from gateway.imap.division import HOPELESS
+from gateway.imap.errors import CommandRefused, CommandTimeout, ConnectionLost, ProtocolError
 from gateway.imap.wire.encode import SequenceSet, pack_uids
 from gateway.imap.wire.fetchshape import Columns
 from gateway.imap.wire.items import Item
 from gateway.sync.arrays import Uids
-from gateway.sync.attempts import BREAKS
+from gateway.sync.errors import Narrowed
 from gateway.sync.trouble import Trouble
 
 SLICE = 2000
+
+_BREAKS = (ConnectionLost, ProtocolError, CommandTimeout)
 
 
 async def read(
@@ -26,27 +30,33 @@ async def read(
 ) -> None:
     """Read messages of the selected mailbox, newest first; `take` is called with what comes.
 
-    `absent` tells which of the messages asked for did not come. Raises ImapError; what broke the
-    connection is noted as trouble.
+    `absent` tells which of the messages asked for did not come. Raises ImapError: Narrowed when the
+    connection broke, and CommandRefused when the server refuses this kind of FETCH, or everything.
     """
     size = min(SLICE, connection.max_messages or SLICE)
-    slices = [
+    parts = [
         packed
         for part in trouble.slices(uids, size)
         for packed in _packed(part, connection.max_set)
     ]
-    done = 0
-    try:
-        async for columns in stream_columns(connection, (octets for _, octets in slices), asked):
-            take(columns)
+    while parts:
+        done = 0
+        try:
+            async for columns in stream_columns(connection, (octets for _, octets in parts), asked):
+                take(columns)
+                done += 1
+        except _BREAKS as error:
+            trouble.broke(parts[min(done, len(parts) - 1)][0])
+            raise Narrowed(str(error)) from error
+        except CommandRefused as refused:
+            if refused.status != "NO" or len(parts[done][0]) > HOPELESS:
+                raise
             done += 1
-    except BREAKS:
-        trouble.broke(slices[min(done, len(slices) - 1)][0])
-        raise
-    finally:
-        # A server may give messages of one slice along with those of another.
-        for part, _ in slices[:done]:
-            trouble.gave(part, absent(part))
+        finally:
+            # A server may give messages of one slice along with those of another.
+            for part, _ in parts[:done]:
+                trouble.gave(part, absent(part))
+        parts = parts[done:]
 
 
 def _packed(uids: Uids, limit: int) -> Iterator[tuple[Uids, SequenceSet]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.imap.errors import ImapError
+from gateway.imap.errors import ConnectionLost, ImapError
 
 
 class MailboxChanged(ImapError):
@@ -11,3 +11,7 @@ class MailboxChanged(ImapError):
 
 class MessageGone(ImapError):
     """The message is in no mailbox any more."""
+
+
+class Narrowed(ConnectionLost):
+    """The connection broke over some messages; the next time it is fewer that can break it."""

@@ -16,12 +16,12 @@ import numpy as np
 from gateway.imap.commands.examine import Examine, Selected
 from gateway.imap.commands.search import uid_search
 from gateway.imap.connection import Connection
-from gateway.imap.errors import CommandRefused, MailboxUnavailable, ServerBusy
+from gateway.imap.errors import CommandRefused
 from gateway.imap.pool import Pool
 from gateway.imap.wire.criteria import ALL
 from gateway.obs.log import get_logger
 from gateway.sync.arrays import Uids
-from gateway.sync.attempts import BREAKS, attempt
+from gateway.sync.attempts import attempt
 from gateway.sync.bulk import SLICE
 from gateway.sync.data import AccountData
 from gateway.sync.emails import UNKNOWN
@@ -32,8 +32,6 @@ from gateway.sync.placements import MailboxColumns
 _SLICES_A_TURN = 8
 _DEADLINE = 120.0
 _PATIENCE = 60.0  # seconds of a pause that a server asks for
-# Connections that may break on one turn: twice as many as it takes to find one message of them.
-_ATTEMPTS = 32
 
 log = get_logger(__name__)
 
@@ -109,15 +107,7 @@ async def _in_turns(
                 raise MailboxChanged("UIDVALIDITY is another one")
             await read(data, connection, columns.number, left(data, columns, part))
 
-        await attempt(
-            pool,
-            work,
-            wire,
-            deadline=_DEADLINE,
-            attempts=_ATTEMPTS,
-            patience=_PATIENCE,
-            again_after=(*BREAKS, ServerBusy),
-        )
+        await attempt(pool, work, wire, deadline=_DEADLINE, patience=_PATIENCE)
 
 
 def _missing(_data: AccountData, columns: MailboxColumns, uids: Uids) -> Uids:
