@@ -44,6 +44,12 @@ class Client:
 
     async def request(self, *calls: tuple[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
         """The responses to calls of one request; `accountId` is added, call ids are "0", "1"..."""
+        # What is answered can be sent.
+        sent: dict[str, Any] = ijson.decode(await self.encoded(*calls), max_depth=256)
+        return [(name, arguments) for name, arguments, _ in sent["methodResponses"]]
+
+    async def encoded(self, *calls: tuple[str, dict[str, Any]]) -> bytes:
+        """The Response to calls of one request, as it is sent."""
         invocations = [
             [name, {"accountId": self.account.id, **arguments}, str(number)]
             for number, (name, arguments) in enumerate(calls)
@@ -56,9 +62,7 @@ class Client:
         response = await dispatch(request, context)
         if self._unexpected:
             raise self._unexpected.pop()
-        # What is answered can be sent.
-        sent: dict[str, Any] = ijson.decode(b"".join(response), max_depth=256)
-        return [(name, arguments) for name, arguments, _ in sent["methodResponses"]]
+        return b"".join(response)
 
     def _on_error(self, error: Exception, _invocation: Invocation) -> None:
         self._unexpected.append(error)
