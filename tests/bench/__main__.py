@@ -21,6 +21,7 @@ from tests.bench.figures import (
     message,
     parsing,
     queries,
+    searching,
     threads,
     torture,
 )
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "cold": cold,
     "indexing": indexing,
     "queries": queries,
+    "searching": searching,
     "labels": labels,
     "message": message,
     "bodies": bodies,
