@@ -15,15 +15,14 @@ from typing import Final
 from gateway.mime import contentfields, parameters
 from gateway.mime.limits import MAX_DEPTH, MAX_PARTS, MAX_VALUE_OCTETS
 
-# In a header: its end, or a line that may be a delimiter.
-_STOP = re.compile(rb"\n(?:\r?\n|--)")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(
     rb"\ncontent-(type|transfer-encoding|disposition|id|language|location)[ \t]*+:"
     rb"((?>[^\n]*+(?:\n[ \t][^\n]*+)*))",
     re.IGNORECASE,
 )
 _MAX_INNER_PARTS: Final = 10 * MAX_PARTS
-"""Parts of attached messages that are looked into, as their delimiters may be taken for others."""
+"""Parts of attached messages that are told apart, as their delimiters may be taken for others."""
 
 
 @dataclass(slots=True)
@@ -70,6 +69,8 @@ class _Scanner:
     octets: bytes
     path: list[_Open] = field(default_factory=list)  # from the message to the innermost entity
     delimiters: tuple[bytes, ...] = ()  # of the multiparts in `path`
+    line_start: bytes = b""  # a line feed and what all the delimiters begin with
+    empty_line: tuple[int, int] = (-2, -2)  # the next one, with the line end before it
     parts: int = 0
     inner_parts: int = 0
 
@@ -87,6 +88,9 @@ class _Scanner:
             multipart.has_parts = True
             if multipart.is_shown and self.parts >= MAX_PARTS:
                 break
+            if not multipart.is_shown and self.inner_parts >= _MAX_INNER_PARTS:
+                self._look_outside()
+                continue
             is_digest = multipart.entity.type == "multipart/digest"
             default_type = "message/rfc822" if is_digest else "text/plain"
             child, position = self._enter(position, default_type, multipart.is_shown)
@@ -117,10 +121,6 @@ class _Scanner:
             self.parts += 1
         else:
             self.inner_parts += 1
-        if self.inner_parts > _MAX_INNER_PARTS and not is_shown:
-            entity = Entity(position, content, content, {}, "text/plain", (), None)
-            self.path.append(_Open(entity, is_shown))
-            return self.path[-1], False
         fields = _content_fields(self.octets[position:content])
         type_, pairs = _content_type(fields, default_type)
         entity = Entity(position, content, content, fields, type_, pairs, None)
@@ -144,29 +144,36 @@ class _Scanner:
         octets = self.octets
         if position == 0 and octets.startswith((b"\n", b"\r\n")):
             return octets.index(b"\n") + 1, True
-        stop = _STOP.search(octets, max(0, position - 1))
-        while stop is not None:
-            if stop[0].endswith(b"\n"):
-                return stop.end(), True
-            line = stop.start() + 1
-            if octets.startswith(self.delimiters, line):
-                return max(position, self._end_before(line)), False
-            stop = _STOP.search(octets, line)
-        return len(octets), False
+        if self.empty_line[0] < position - 1:
+            found = _EMPTY_LINE.search(octets, max(0, position - 1))
+            self.empty_line = found.span() if found else (len(octets), len(octets))
+        before, content = self.empty_line
+        line = self._next_delimiter(position, before)
+        if line >= 0:
+            return max(position, self._end_before(line)), False
+        return content, before < content
 
     # --- Delimiters -----------------------------------------------------------------------------
 
     def _note_delimiters(self) -> None:
         self.delimiters = tuple(o.delimiter for o in self.path if o.delimiter is not None)
+        self.line_start = b"\n" + (self.delimiters[0] if len(self.delimiters) == 1 else b"--")
 
-    def _next_delimiter(self, position: int) -> int:
-        """Where the first delimiter from `position` on begins, -1 if there is none."""
-        octets, delimiters = self.octets, self.delimiters
+    def _look_outside(self) -> None:
+        """Take no more notice of the delimiters in the attached message."""
+        for opened in self.path:
+            if not opened.is_shown:
+                opened.delimiter = None
+        self._note_delimiters()
+
+    def _next_delimiter(self, position: int, end: int | None = None) -> int:
+        """Where the first delimiter from `position` to `end` begins, -1 if there is none."""
+        octets, delimiters, line_start = self.octets, self.delimiters, self.line_start
         if not delimiters:
             return -1
-        line = octets.find(b"\n--", position - 1) + 1
+        line = octets.find(line_start, position - 1, end) + 1
         while line and not octets.startswith(delimiters, line):
-            line = octets.find(b"\n--", line) + 1
+            line = octets.find(line_start, line, end) + 1
         return line or -1
 
     def _match(self, line: int) -> tuple[int, bool]:
