@@ -168,7 +168,7 @@ class Dispatcher:
             result = refused
             failure = refusals.of_session(refused, stores=command.stores)
             if refusals.is_too_long(refused):
-                self.learnt.line = max(LINE_LEAST, running.line // 2)
+                self.shorten_lines(running.line)
         if command.selects:
             self.selected = result if isinstance(result, Selected) else None
         self._plain_ends = isinstance(command, StartTls) and tagged.status == "OK"
@@ -181,6 +181,10 @@ class Dispatcher:
         if interrupted:
             raise ProtocolError("an answer in the middle of a literal")
         self._flush()
+
+    def shorten_lines(self, refused: int) -> None:
+        """Send lines of half so many octets from now on: these were too many."""
+        self.learnt.line = max(LINE_LEAST, refused // 2)
 
     def _untagged(self, response: Untagged) -> None:
         if not self._greeting.done():

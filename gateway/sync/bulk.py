@@ -16,6 +16,7 @@ from gateway.sync.errors import Narrowed
 from gateway.sync.trouble import Trouble
 
 SLICE = 2000
+_LONG = 1000  # octets of a set
 
 _BREAKS = (ConnectionLost, ProtocolError, CommandTimeout)
 
@@ -46,7 +47,10 @@ async def read(
                 take(columns)
                 done += 1
         except _BREAKS as error:
-            trouble.broke(parts[min(done, len(parts) - 1)][0])
+            part, octets = parts[min(done, len(parts) - 1)]
+            trouble.broke(part)
+            if len(octets) > _LONG:  # some servers hang up at long lines
+                connection.shorten_lines(len(octets))
             raise Narrowed(str(error)) from error
         except CommandRefused as refused:
             if refused.status != "NO" or len(parts[done][0]) > HOPELESS:
