@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -141,7 +142,13 @@ def collapsed(data: AccountData, rows: Rows) -> Rows:
 def evaluate(data: AccountData, request: QueryRequest, tree: FilterTree) -> EmailResults:
     """Filter a complete index whose sort columns are made, and whose searches are done."""
     collapse = request.arguments["collapseThreads"]
-    return EmailResults(data, data.email_state(), tree.matching(data), request.sort, collapse)
+    mask = tree.matching(data)
+    state = data.email_state()
+    if tree.has_text:
+        # The server may find more in the same mail a while after it came.
+        found = hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=8)
+        state = f"{state}.{found.hexdigest()}"
+    return EmailResults(data, state, mask, request.sort, collapse)
 
 
 @backend

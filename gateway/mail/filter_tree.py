@@ -47,11 +47,16 @@ _Bounds: TypeAlias = tuple[Mask, Mask]
 
 
 class FilterTree:
-    """A checked filter. Raises MethodError unsupportedFilter for one that looks for too much."""
+    """A checked filter; `has_text` says whether it needs searches.
+
+    Raises MethodError unsupportedFilter for one that looks for too much.
+    """
 
     def __init__(self, filter_: Filter | None) -> None:
         self._root = _EVERYTHING if filter_ is None else _node(filter_)
-        if _words(self._root) > MAX_WORDS:
+        words = _words(self._root)
+        self.has_text = words > 0
+        if words > MAX_WORDS:
             raise MethodError("unsupportedFilter", f"At most {MAX_WORDS} words are searched for.")
         self._found: dict[Text, _Bounds] = {}
         self._refused: set[Text] = set()

@@ -35,7 +35,7 @@ from gateway.sync.data import AccountData
 from gateway.sync.errors import MailboxChanged
 from gateway.sync.placements import MailboxColumns
 from gateway.sync.strings import CHUNK_ROWS
-from gateway.sync.verdicts import Remembered, Verdicts
+from gateway.sync.verdicts import YOUNG_SECONDS, Remembered, Verdicts
 
 T = TypeVar("T")
 
@@ -161,8 +161,9 @@ class Searching:
             mailboxes = iter(cover(self._data, unknown))
             workers = max(1, self._pool.size - _SPARED)
             works = [self._work(sought, found, mailboxes) for _ in range(workers)]
-            if not all(await _together(works)):
-                await self._recheck()
+            if all(await _together(works)):
+                return
+            await self._recheck()
         if self._unknown(found, rows).any():
             raise ServerBusy(None, "mail moves faster than it can be searched")
 
@@ -194,11 +195,16 @@ class Searching:
             columns = self._columns(number, uidvalidity)
             # What is there now was there while it was searched.
             rows = _rows(columns, turn.asked)
-            found.add(rows, _rows(columns, np.intersect1d(turn.asked, turn.matching)))
+            matching = _rows(columns, np.intersect1d(turn.asked, turn.matching))
+            found.add(rows, matching, self._young(rows))
             settled &= len(rows) == len(turn.asked)
             uids = uids[: len(uids) - len(turn.asked)]
             uids = uids[columns.positions(uids) >= 0]
         return settled
+
+    def _young(self, rows: Rows) -> Rows:
+        young: Rows = rows[self._data.emails.received[rows] > time.time() - YOUNG_SECONDS]
+        return young
 
     def _columns(self, number: int, uidvalidity: int) -> MailboxColumns:
         columns = self._data.index.mailboxes.get(number)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,9 +16,14 @@ from gateway.sync.arrays import Mask, Rows
 
 MAX_OCTETS = 4 << 20
 """What is remembered for one account: some 150 searches of 100,000 Emails."""
+YOUNG_SECONDS = 300.0
+DOUBT_SECONDS = 30.0
+"""Servers with an index of words may take a while to have new mail in it: what was not found in
+mail younger than the one is looked for again after the other."""
 _OBJECTS_OCTETS = 1024  # what Python takes for an entry and its key, about
 
 Packed = npt.NDArray[np.uint8]
+_NO_ROWS: Rows = np.zeros(0, np.int32)
 
 
 class Verdicts:
@@ -31,21 +37,30 @@ class Verdicts:
     def __init__(self) -> None:
         self._known: Packed = np.zeros(0, np.uint8)
         self._matching: Packed = np.zeros(0, np.uint8)
+        self._doubtful: deque[tuple[float, Rows]] = deque()  # until when what counts as known
         self.lock = asyncio.Lock()
         self.refusal: str | None = None
 
     def known(self, size: int) -> Mask:
         """Which rows were looked at, shape (size,)."""
+        while self._doubtful and self._doubtful[0][0] <= time.monotonic():
+            self._known = _changed(self._known, self._doubtful.popleft()[1], known=False)
         return _unpacked(self._known, size)
 
     def matching(self, size: int) -> Mask:
         """Which rows are known to match, shape (size,)."""
         return _unpacked(self._matching, size)
 
-    def add(self, rows: Rows, matching: Rows) -> None:
-        """Take in that `rows` were looked at, and that `matching` of them match."""
-        self._known = _added(self._known, rows)
-        self._matching = _added(self._matching, matching)
+    def add(self, rows: Rows, matching: Rows, young: Rows = _NO_ROWS) -> None:
+        """Take in that `rows` were looked at, and that `matching` of them match.
+
+        `young` are those of new mail.
+        """
+        self._known = _changed(self._known, rows, known=True)
+        self._matching = _changed(self._matching, matching, known=True)
+        doubtful = np.setdiff1d(young, matching)
+        if len(doubtful):
+            self._doubtful.append((time.monotonic() + DOUBT_SECONDS, doubtful))
 
     @property
     def nbytes(self) -> int:
@@ -60,11 +75,11 @@ def _unpacked(bits: Packed, size: int) -> Mask:
     return mask
 
 
-def _added(bits: Packed, rows: Rows) -> Packed:
+def _changed(bits: Packed, rows: Rows, *, known: bool) -> Packed:
     if not len(rows):
         return bits
     mask = _unpacked(bits, max(8 * len(bits), int(rows.max()) + 1))
-    mask[rows] = True
+    mask[rows] = known
     return np.packbits(mask)
 
 

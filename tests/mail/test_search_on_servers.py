@@ -13,7 +13,7 @@ import pytest
 
 from gateway.imap.connection import Endpoint
 from gateway.store.opening import open_store
-from gateway.sync import searching
+from gateway.sync import searching, verdicts
 from gateway.sync.accounts import Accounts, Settings
 from tests.mail.client import Client, Refused
 from tests.mail.messages import mail
@@ -398,6 +398,36 @@ async def test_dates_are_exact_whatever_the_server_compares(
     assert len(await client.query({"body": "all", **window})) == 2
     assert len(await client.query({"body": '"all 1"', **window})) == 1
     assert {line.split()[1] for line in searches(server)} == {b"2:3"}
+
+
+async def test_new_mail_that_the_server_does_not_find_yet(
+    reach: Reach, dovecot: Dovecot, mailuser: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 8620 §5.5: an index of words may lag behind; queryState tells when more is found."""
+    monkeypatch.setattr(verdicts, "DOUBT_SECONDS", 0.0)
+    old = datetime.now(UTC) - timedelta(seconds=2 * verdicts.YOUNG_SECONDS)
+    for number in range(3):
+        dovecot.append(mailuser, "INBOX", mail(number, body="all"), (), old)
+    for number in range(3, 6):
+        dovecot.append(mailuser, "INBOX", mail(number, body="all"), (), datetime.now(UTC))
+    lags = True
+
+    async def answer(peer: Peer, command: Received) -> bool:
+        if lags and is_search(command):
+            await peer.ok(command, b"* SEARCH 1 2 3 4")
+            return True
+        return False
+
+    client, server = await reach(answer)
+    first = await client.call("Email/query", filter={"body": "all"})
+    assert len(first["ids"]) == 4
+    assert await client.call("Email/query", filter={"body": "all"}) == first
+    lags = False
+    second = await client.call("Email/query", filter={"body": "all"})
+    assert len(second["ids"]) == 6
+    assert second["queryState"] != first["queryState"]
+    assert await client.call("Email/query", filter={"body": "all"}) == second
+    assert searches(server) == [b'UID 1:6 BODY "all"'] + 2 * [b'UID 5:6 BODY "all"']
 
 
 # --- what happens meanwhile ---------------------------------------------------------------------
