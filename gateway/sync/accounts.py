@@ -205,6 +205,8 @@ async def _tier(connection: Connection) -> Tier:
         return Tier.EMAILID
     if "X-GM-EXT-1" in connection.capabilities:
         return Tier.X_GM_MSGID
+    if "DIGEST=SHA1" in connection.capabilities:
+        return Tier.DIGEST_SHA1
     if has_x_guid(connection):  # LIST shows whether the server knows it
         statuses = [entry.status for entry in await list_mailboxes(connection) if entry.status]
         if statuses and not any(status.mailbox_id for status in statuses):

@@ -14,7 +14,7 @@ import numpy as np
 
 from gateway.imap.commands.examine import leave
 from gateway.imap.commands.list import Listed, list_mailboxes
-from gateway.imap.commands.namespace import namespaces
+from gateway.imap.commands.namespace import Namespaces, namespaces
 from gateway.imap.commands.rights import my_rights
 from gateway.imap.connection import Connection
 from gateway.imap.errors import CommandRefused, ConnectionLost, MailboxUnavailable
@@ -50,7 +50,7 @@ class Checker:
         self.seconds = 0.0  # how long the last look at the counters took
         self._listed: tuple[object, ...] = ()
         self._rights: dict[bytes, str] = {}
-        self._prefixes: list[str] | None = None
+        self._namespaces: Namespaces | None = None
         self._flags_compared: dict[int, float] = {}
         self._late: dict[int, _Late] = {}
 
@@ -104,13 +104,14 @@ class Checker:
         # a NOOP helps, but not when another mailbox has that name now.
         before = (leave(connection),) if connection.selected is not None else ()
         listed = self._data.quarantine.steadied(await list_mailboxes(connection, before))
-        if self._prefixes is None:
-            self._prefixes = await _prefixes(connection)
+        if self._namespaces is None:
+            self._namespaces = await _namespaces(connection)
         shape = tuple((entry.wire, entry.attributes) for entry in listed)
         if shape != self._listed:
             self._rights = await my_rights(connection, _selectable(listed))
             self._listed = shape
-        self._data.set_mailboxes(tree(listed, self._prefixes, self._rights))
+        known = self._data.known_mailboxes()
+        self._data.set_mailboxes(tree(listed, self._namespaces, self._rights, known))
 
     def _moved(self, mailbox: Mailbox, columns: MailboxColumns) -> bool:
         """Whether the server's counters differ from what the index agrees with."""
@@ -132,16 +133,15 @@ class Checker:
         return age > PLAIN_FLAGS_SECONDS or not _may_be_unseen(columns, status.unseen)
 
 
-async def _prefixes(connection: Connection) -> list[str]:
-    """Prefixes of the user's own namespaces, which Exchange 2003 does not bear to be asked for."""
+async def _namespaces(connection: Connection) -> Namespaces:
+    """Whose mailboxes are where; Exchange 2003 does not bear to be asked."""
     if NO_NAMESPACE in connection.quirks:
-        return []
+        return Namespaces()
     try:
-        personal = (await namespaces(connection)).personal
+        return await namespaces(connection)
     except ConnectionLost:
         connection.quirks.add(NO_NAMESPACE)
         raise
-    return [namespace.prefix for namespace in personal if namespace.prefix]
 
 
 def _selectable(listed: list[Listed]) -> list[bytes]:

@@ -9,6 +9,7 @@ from gateway.sync.counts import Counter, Counts
 from gateway.sync.emails import EmailTable
 from gateway.sync.identity import Tier
 from gateway.sync.index import AccountIndex
+from gateway.sync.mailbox_ids import Known
 from gateway.sync.mailboxes import Mailbox
 from gateway.sync.orders import Orders
 from gateway.sync.placements import MailboxColumns
@@ -28,7 +29,7 @@ class AccountData:
     def __init__(self, tier: Tier, epoch: str) -> None:
         self.tier = tier
         self.epoch = epoch
-        self.index = AccountIndex(given_ids=tier is Tier.EMAILID)
+        self.index = AccountIndex(given_ids=tier.gives_ids)
         self.headers = StringColumn()
         self.structures = StringColumn()
         self.previews = StringColumn()
@@ -40,6 +41,7 @@ class AccountData:
         self.orders = Orders()
         self.mailboxes: dict[str, Mailbox] = {}
         self.numbers: dict[str, int] = {}
+        self.wires: dict[str, bytes] = {}  # names of the mailboxes that have a number
         self.quarantine = Quarantine()
         self._counter = Counter(self.index)
 
@@ -52,10 +54,26 @@ class AccountData:
         """Take in the tree as of the last LIST; mailboxes that are gone take their mail along."""
         for id_ in [id_ for id_ in self.numbers if id_ not in mailboxes]:
             self.index.drop(self.numbers.pop(id_))
+            self.wires.pop(id_, None)
         self.mailboxes = mailboxes
         for id_, mailbox in mailboxes.items():
-            if mailbox.status is not None and id_ not in self.numbers:
+            if mailbox.status is None or mailbox.wire is None:
+                continue
+            if id_ not in self.numbers:
                 self.numbers[id_] = self._free_number()
+            self.wires[id_] = mailbox.wire
+
+    def known_mailboxes(self) -> dict[bytes, Known]:
+        """What is known of the mailboxes that were there at the last look, by wire name."""
+        known = {}
+        for id_, wire in self.wires.items():
+            columns, mailbox = self.index.mailbox(self.numbers[id_]), self.mailboxes.get(id_)
+            uidvalidity, uidnext = columns.uidvalidity, columns.uidnext
+            if mailbox is not None and mailbox.status is not None:
+                uidvalidity = mailbox.status.uidvalidity or 0
+                uidnext = mailbox.status.uidnext or 0
+            known[wire] = Known(id_, uidvalidity, uidnext)
+        return known
 
     def _free_number(self) -> int:
         used = set(self.numbers.values())

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from gateway.imap.commands.fetch_columns import header_fields
+from gateway.imap.commands.fetch_columns import HEADER_OCTETS, header_fields
 from gateway.imap.connection import Connection
 from gateway.imap.wire import items
 from gateway.imap.wire.fetchshape import Columns
 from gateway.imap.wire.items import Item
-from gateway.sync import bulk, ingest
+from gateway.sync import bulk, identity, ingest
 from gateway.sync.arrays import Uids
 from gateway.sync.data import AccountData
 from gateway.sync.emails import NO, YES
 from gateway.sync.errors import MailboxChanged
 from gateway.sync.identity import Tier
+from gateway.sync.placements import MailboxColumns
 from gateway.sync.structures import has_attachment
 
 HEADER_FIELDS = (
@@ -31,10 +34,12 @@ HEADER_FIELDS = (
     "References",
 )
 HEADER = header_fields(HEADER_FIELDS)
+_TEXT = items.section("TEXT", window=(0, HEADER_OCTETS))
 _IDENTITY = {
-    Tier.EMAILID: (items.EMAILID,),
+    Tier.EMAILID: (items.EMAILID, items.THREADID),
     Tier.X_GUID: (items.X_GUID,),
-    Tier.X_GM_MSGID: (items.X_GM_MSGID,),
+    Tier.X_GM_MSGID: (items.X_GM_MSGID, items.X_GM_THRID),
+    Tier.DIGEST_SHA1: (items.DIGEST_SHA1,),
     Tier.FINGERPRINT: (),
 }
 
@@ -42,8 +47,8 @@ _IDENTITY = {
 def _index_items(data: AccountData, connection: Connection) -> list[Item]:
     has_modseqs = "CONDSTORE" in connection.enabled and connection.has_modseqs
     modseq = (items.MODSEQ,) if has_modseqs else ()
-    identity = _IDENTITY[data.tier]
-    return [items.UID, items.FLAGS, *modseq, items.INTERNALDATE, items.SIZE, *identity, HEADER]
+    named = _IDENTITY[data.tier]
+    return [items.UID, items.FLAGS, *modseq, items.INTERNALDATE, items.SIZE, *named]
 
 
 async def add_uids(
@@ -54,17 +59,60 @@ async def add_uids(
     guessed: there need not be messages with these UIDs. Raises ImapError; MailboxChanged when the
     mailbox left the account meanwhile.
     """
+    nameless: dict[int, bytes] = {}
 
     def take(columns: Columns) -> None:
-        if number not in data.numbers.values():
-            raise MailboxChanged("the mailbox is gone")
-        ingest.add(data.index, data.headers, number, data.tier, columns)
+        if data.tier is Tier.FINGERPRINT:
+            nameless.update(_take_out_nameless(columns))
+        _take(data, number, columns)
 
     def absent(asked: Uids) -> Uids:
-        return asked[:0] if guessed else asked[placed.positions(asked) < 0]
+        return asked[:0] if guessed else _unread(placed, asked, nameless)
 
     placed = data.index.mailbox(number)
-    asked = _index_items(data, connection)
+    asked = (*_index_items(data, connection), HEADER)
+    await bulk.read(connection, placed.trouble, uids, asked, take, absent)
+    if nameless:
+        await _add_nameless(data, connection, number, nameless)
+
+
+def _take(data: AccountData, number: int, columns: Columns) -> None:
+    if number not in data.numbers.values():
+        raise MailboxChanged("the mailbox is gone")
+    ingest.add(data.index, data.headers, number, data.tier, columns)
+
+
+def _unread(placed: MailboxColumns, asked: Uids, nameless: Iterable[int]) -> Uids:
+    known = np.fromiter(nameless, np.uint32)
+    return asked[(placed.positions(asked) < 0) & ~np.isin(asked, known)]
+
+
+def _take_out_nameless(columns: Columns) -> dict[int, bytes]:
+    """Headers without a Message-ID, by UID; in the columns they become gaps."""
+    nameless: dict[int, bytes] = {}
+    for at, header in enumerate(columns.header):
+        if header is not None and not identity.is_named(header):
+            nameless[int(columns.uid[at])] = header
+            columns.header[at] = None
+    return nameless
+
+
+async def _add_nameless(
+    data: AccountData, connection: Connection, number: int, headers: dict[int, bytes]
+) -> None:
+    """Read the messages into the index that only their text can tell apart."""
+
+    def take(columns: Columns) -> None:
+        columns.identity = [text or b"" for text in columns.header]
+        columns.header = [headers.get(int(uid)) for uid in columns.uid]
+        _take(data, number, columns)
+
+    def absent(asked: Uids) -> Uids:
+        return _unread(placed, asked, ())
+
+    placed = data.index.mailbox(number)
+    uids = np.fromiter(headers, np.uint32)
+    asked = (*_index_items(data, connection), _TEXT)
     await bulk.read(connection, placed.trouble, uids, asked, take, absent)
 
 

@@ -24,7 +24,8 @@ def add(
     """Put messages of a mailbox into the index; returns their rows.
 
     What a server leaves out counts as empty; a message that it does not name is passed over, and
-    asked for again by the next synchronisation.
+    asked for again by the next synchronisation. Where no message is named by the server, `identity`
+    may hold the beginnings of texts (see identity.of_fingerprints).
     """
     messages = _without_gaps(columns, tier)
     if not messages.uid:
@@ -33,14 +34,8 @@ def add(
     octets = numbers(messages.size)
     received = dates.seconds(messages.internaldate)
     if tier is Tier.FINGERPRINT:
-        known = identity.of_fingerprints(
-            uids.tolist(),
-            messages.header,
-            octets.tolist(),
-            received.tolist(),
-            index.emails,
-            index.mailbox(number),
-        )
+        texts = messages.identity or [b""] * len(messages.header)
+        known = identity.of_fingerprints(messages.header, octets.tolist(), received.tolist(), texts)
     else:
         known = identity.of_items(tier, messages.identity)
     modseqs = numbers(messages.modseq) if messages.modseq else np.zeros(len(uids), np.int64)
@@ -55,7 +50,7 @@ def add(
     )
     rows, made = index.add(number, arrivals)
     if len(made):
-        _complete(index, headers, messages.header, known.digests, made.tolist())
+        _complete(index, headers, messages, known.digests, made.tolist())
     return rows
 
 
@@ -69,6 +64,7 @@ class _Messages:
     internaldate: list[bytes]
     size: list[bytes]
     identity: list[bytes]
+    thread: list[bytes]
     header: list[bytes]
 
 
@@ -92,6 +88,7 @@ def _without_gaps(columns: Columns, tier: Tier) -> _Messages:
         internaldate=filled(columns.internaldate, b""),
         size=filled(columns.size, b"0"),
         identity=filled(columns.identity, b""),
+        thread=filled(columns.thread, b""),
         header=filled(columns.header, b""),
     )
 
@@ -112,19 +109,25 @@ def _received(told: Seconds, headers: Sequence[bytes]) -> Seconds:
 def _complete(
     index: AccountIndex,
     headers: StringColumn,
-    blocks: Sequence[bytes],
+    messages: _Messages,
     digests: Sequence[bytes],
     made: list[int],
 ) -> None:
     """Thread and header of the rows just made, which are the last ones."""
     emails = index.emails
     start = emails.size - len(made)
+    blocks, threads = messages.header, messages.thread or [b""] * len(messages.header)
     if len(made) < len(blocks):
-        blocks, digests = [blocks[i] for i in made], [digests[i] for i in made]
+        blocks, threads = [blocks[i] for i in made], [threads[i] for i in made]
+        digests = [digests[i] for i in made]
+    seeds = [
+        b"\0" + thread if thread else seed
+        for thread, seed in zip(threads, thread_seeds(blocks), strict=True)
+    ]
     # A message that names no message at all is a Thread of its own.
     keys = b"".join(
         ids.thread_digest(seed) if seed else digest[: ids.THREAD_DIGEST_OCTETS]
-        for seed, digest in zip(thread_seeds(blocks), digests, strict=True)
+        for seed, digest in zip(seeds, digests, strict=True)
     )
     emails.thread[start : emails.size] = emails.threads(
         np.frombuffer(keys, ">u8").astype(np.uint64)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from gateway.imap.commands.list import Listed
+from gateway.imap.commands.namespace import Namespaces
 from gateway.imap.commands.status import Status
-from gateway.sync import ids, roles
+from gateway.sync import ids, mailbox_ids, roles
+from gateway.sync.mailbox_ids import Known
+from gateway.sync.paths import INBOX_NAME, Layout, is_inbox, untaken
 
-INBOX_NAME = "Inbox"
 _SORT_ORDER = {"inbox": 1, "drafts": 2, "sent": 3, "archive": 4, "junk": 5, "trash": 6}
 _OTHER_SORT_ORDER = 10
 
@@ -44,72 +45,59 @@ class Mailbox:
 
 
 def tree(
-    listed: Iterable[Listed], prefixes: Sequence[str], rights: Mapping[bytes, str]
+    listed: Iterable[Listed],
+    namespaces: Namespaces,
+    rights: Mapping[bytes, str],
+    known: Mapping[bytes, Known],
 ) -> dict[str, Mailbox]:
     """Mailboxes by id, the inbox and then the server's order, with parents that LIST left out.
 
-    prefixes: of the personal namespaces ("INBOX."), which are no level of the hierarchy.
+    rights: by wire name; known: the mailboxes as of the last look, by wire name.
     """
-    by_path: dict[tuple[str, ...], Listed | None] = {}
-    # The inbox comes first, as INBOX.INBOX of some servers would be taken for it.
-    for entry in sorted(listed, key=lambda entry: not _is_inbox(entry)):
-        by_path[_untaken(_path(entry, prefixes), by_path)] = entry
-    for path in list(by_path):
-        for depth in range(1, len(path)):
-            by_path.setdefault(path[:depth], None)
-    id_of = {path: _id(path, entry) for path, entry in by_path.items()}
+    listed = list(listed)
+    layout = Layout(namespaces, listed)
+    places = {entry.wire: layout.place(entry) for entry in listed}
+    # The inbox and the user's own mailboxes come first, as others might be taken for them.
+    listed.sort(key=lambda entry: (not is_inbox(entry), not places[entry.wire].is_personal))
+    by_path = _by_path((places[entry.wire].path, entry) for entry in listed)
+    named = mailbox_ids.assign(listed, known)
+    id_of = {path: _id(path, entry, named) for path, entry in by_path.items()}
     mailboxes = {
         id_of[path]: _mailbox(path, entry, id_of, rights) for path, entry in by_path.items()
     }
-    attributes = {id_of[path]: _attributes(path, entry) for path, entry in by_path.items()}
     given = roles.assign(
-        (m.id, m.name, attributes[m.id], m.parent_id is None) for m in mailboxes.values()
+        (id_of[path], path[-1], _attributes(path, entry), len(path) == 1)
+        for path, entry in by_path.items()
+        if entry is not None and places[entry.wire].is_personal
     )
     return {id_: replace(m, role=given.get(id_)) for id_, m in mailboxes.items()}
 
 
-def _is_inbox(entry: Listed) -> bool:
-    return entry.name.upper() == "INBOX"
+def _by_path(
+    entries: Iterable[tuple[tuple[str, ...], Listed]],
+) -> dict[tuple[str, ...], Listed | None]:
+    """Mailboxes by path, and None for levels that are none; each listed mailbox has its own."""
+    by_path: dict[tuple[str, ...], Listed | None] = {}
+    for path, entry in entries:
+        held = by_path.get(path)
+        if held is None or (not held.selectable and entry.selectable):
+            by_path[path] = entry
+        elif entry.selectable:
+            by_path[untaken(path, by_path)] = entry
+    for path in list(by_path):
+        for depth in range(1, len(path)):
+            by_path.setdefault(path[:depth], None)
+    return by_path
 
 
-def _path(entry: Listed, prefixes: Sequence[str]) -> tuple[str, ...]:
-    if _is_inbox(entry):
-        return (INBOX_NAME,)
-    name = entry.name
-    for prefix in prefixes:
-        if prefix and name.startswith(prefix) and len(name) > len(prefix):
-            name = name[len(prefix) :]
-            break
-    parts = name.split(entry.delimiter) if entry.delimiter else [name]
-    path = tuple(_net_unicode(part) for part in parts if part) or (_net_unicode(name),)
-    return (INBOX_NAME, *path[1:]) if path[0].upper() == "INBOX" else path
+def _id(path: tuple[str, ...], entry: Listed | None, named: Mapping[bytes, str]) -> str:
+    if entry is not None and entry.wire in named:
+        return named[entry.wire]
+    return ids.mailbox_id(None, "\0".join(path), 0)
 
 
-def _untaken(path: tuple[str, ...], taken: Container[tuple[str, ...]]) -> tuple[str, ...]:
-    """RFC 8621 §2: no two siblings have one name, though names may differ on the server only."""
-    free, number = path, 1
-    while free in taken:
-        number += 1
-        free = (*path[:-1], f"{path[-1]} ({number})")
-    return free
-
-
-def _net_unicode(name: str) -> str:
-    """RFC 8621 §2: NFC, without control characters."""
-    shown = "".join(c for c in name if unicodedata.category(c) != "Cc")
-    return unicodedata.normalize("NFC", shown) or "?"
-
-
-def _id(path: tuple[str, ...], entry: Listed | None) -> str:
-    status = entry.status if entry else None
-    if entry is None or status is None:
-        return ids.mailbox_id(None, "\0".join(path), 0)
-    return ids.mailbox_id(status.mailbox_id, entry.name, status.uidvalidity or 0)
-
-
-def _attributes(path: tuple[str, ...], entry: Listed | None) -> frozenset[str]:
-    attributes = entry.attributes if entry else frozenset({"\\noselect"})
-    return attributes | {"\\inbox"} if path == (INBOX_NAME,) else attributes
+def _attributes(path: tuple[str, ...], entry: Listed) -> frozenset[str]:
+    return entry.attributes | {"\\inbox"} if path == (INBOX_NAME,) else entry.attributes
 
 
 def _mailbox(

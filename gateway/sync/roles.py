@@ -1,11 +1,13 @@
 """RFC 8621 §2, RFC 6154: which mailbox has which role.
 
-SPECIAL-USE attributes decide; only a role that no attribute names is looked for by name, and
-only among the mailboxes at the root. Each role goes to one mailbox, each mailbox has one role.
+SPECIAL-USE attributes decide; only a role that no attribute names is looked for by name, among
+the mailboxes at the root, and goes to one if it is the only one with such a name: a guess that may
+be wrong is worse than none. Each role goes to one mailbox, each mailbox has one role.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -52,7 +54,13 @@ _NAMES = {
 
 
 def _fold(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold().strip()
+    """A name without case, width and decoration: punctuation, symbols, emoji."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in _EMOJI_STYLE.sub("", folded))
+    return " ".join("".join(kept).split())
+
+
+_EMOJI_STYLE = re.compile("[\ufe00-\ufe0f]")  # marks, but of no letter
 
 
 _BY_NAME = {_fold(n): role for role, names in _NAMES.items() for n in names.split("|")}
@@ -80,7 +88,12 @@ def assign(mailboxes: Iterable[tuple[str, str, frozenset[str], bool]]) -> dict[s
         for id_, _, attributes, _ in mailboxes:
             if attribute in attributes:
                 give(id_, role)
+    candidates: dict[str, list[str]] = {}
     for id_, name, attributes, at_root in mailboxes:
-        if at_root and "\\noselect" not in attributes:
-            give(id_, _BY_NAME.get(_fold(name)))
+        role = _BY_NAME.get(_fold(name), "")
+        if role and at_root and "\\noselect" not in attributes and id_ not in roles:
+            candidates.setdefault(role, []).append(id_)
+    for role, (first, *others) in candidates.items():
+        if not others:
+            give(first, role)
     return roles

@@ -21,7 +21,7 @@ from gateway.sync.identity import Tier
 from gateway.sync.keywords import DELETED, KeywordTable, select
 from gateway.sync.placements import MailboxColumns
 
-VERSION = 2
+VERSION = 3
 _COLUMNS = ("thread", "received", "octets", "attachment")
 _LEVEL = 6
 _UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
@@ -53,7 +53,7 @@ def capture(data: AccountData) -> dict[str, Any]:
         "size": size,
         "thread_keys": emails.thread_keys.tobytes(),
         "mailboxes": [
-            _capture_mailbox(id_, columns)
+            _capture_mailbox(id_, data.wires[id_], columns)
             for id_, number in data.numbers.items()
             if (columns := data.index.mailbox(number)).complete
         ],
@@ -69,10 +69,11 @@ def capture(data: AccountData) -> dict[str, Any]:
     return document
 
 
-def _capture_mailbox(mailbox_id: str, columns: MailboxColumns) -> dict[str, Any]:
+def _capture_mailbox(mailbox_id: str, wire: bytes, columns: MailboxColumns) -> dict[str, Any]:
     words = range(columns.bits.shape[1])
     return {
         "id": mailbox_id,
+        "wire": wire,
         "number": columns.number,
         "uidvalidity": columns.uidvalidity,
         "uidnext": columns.uidnext,
@@ -138,6 +139,7 @@ def _load_mailbox(data: AccountData, entry: dict[str, Any]) -> None:
         raise NotASnapshot("number")
     columns = data.index.mailbox(entry["number"])
     data.numbers[entry["id"]] = entry["number"]
+    data.wires[entry["id"]] = bytes(entry["wire"])
     columns.uidvalidity = entry["uidvalidity"]
     columns.uidnext = entry["uidnext"]
     columns.highestmodseq = entry["highestmodseq"]

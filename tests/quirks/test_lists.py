@@ -8,6 +8,7 @@ import pytest
 
 from gateway.imap.commands import list as list_module
 from gateway.imap.commands.list import Listed, list_mailboxes, parse_list
+from gateway.imap.commands.namespace import Namespaces
 from gateway.imap.errors import ProtocolError
 from gateway.imap.quirks import NO_LIST_RETURN
 from gateway.sync.mailboxes import tree
@@ -80,7 +81,7 @@ def test_attributes_delimiters_and_the_inbox_have_one_spelling() -> None:
 @pytest.mark.quirk(45)
 def test_a_leading_delimiter_is_no_level() -> None:
     entries = [listed(b'* LIST () "/" INBOX'), listed(b'* LIST () "/" /a/b')]
-    paths = {mailbox.path for mailbox in tree(entries, [], {}).values()}
+    paths = {mailbox.path for mailbox in tree(entries, Namespaces(), {}, {}).values()}
     assert paths == {("Inbox",), ("a",), ("a", "b")}
 
 

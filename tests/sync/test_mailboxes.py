@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.imap.commands.list import Listed
+from gateway.imap.commands.namespace import Namespace, Namespaces
 from gateway.imap.commands.status import Status
 from gateway.sync import ids
+from gateway.sync.mailbox_ids import Known
 from gateway.sync.mailboxes import Mailbox, tree
 
 GUID = "{:032x}".format
-PREFIXES = ("INBOX.", "Shared/")
+PLAIN = Namespaces((Namespace("", "/"),))
+BELOW_INBOX = Namespaces((Namespace("INBOX.", "."),))
+OTHERS = Namespaces((Namespace("INBOX.", "."),), (Namespace("user.", "."),), (Namespace("", "."),))
 
 
 def listed(
@@ -37,14 +42,14 @@ def listed(
 
 
 def paths(
-    entries: Sequence[Listed], prefixes: Sequence[str] = ()
+    entries: Sequence[Listed], namespaces: Namespaces = PLAIN
 ) -> dict[tuple[str, ...], bytes | None]:
     """{path: wire name}."""
-    return {m.path: m.wire for m in tree(entries, prefixes, {}).values()}
+    return {m.path: m.wire for m in tree(entries, namespaces, {}, {}).values()}
 
 
-def by_path(entries: Sequence[Listed], prefixes: Sequence[str] = ()) -> dict[str, Mailbox]:
-    return {"/".join(m.path): m for m in tree(entries, prefixes, {}).values()}
+def by_path(entries: Sequence[Listed], namespaces: Namespaces = PLAIN) -> dict[str, Mailbox]:
+    return {"/".join(m.path): m for m in tree(entries, namespaces, {}, {}).values()}
 
 
 names = st.one_of(
@@ -60,15 +65,15 @@ names = st.one_of(
 @given(
     st.lists(names, unique=True, max_size=8),
     st.sampled_from([".", "/", None]),
-    st.sampled_from([(), ("INBOX.",), ("INBOX.", "Shared.")]),
+    st.sampled_from([PLAIN, BELOW_INBOX, OTHERS, Namespaces()]),
 )
 def test_whatever_is_listed_makes_a_tree(
-    given_names: list[str], delimiter: str | None, prefixes: tuple[str, ...]
+    given_names: list[str], delimiter: str | None, namespaces: Namespaces
 ) -> None:
     """Every listed mailbox is in it once, under its parent, with a name no sibling has."""
     wanted = [name for name in given_names if name]
     entries = [listed(name, delimiter, guid=GUID(n)) for n, name in enumerate(wanted)]
-    found = tree(entries, prefixes, {})
+    found = tree(entries, namespaces, {}, {})
     assert sorted(m.wire for m in found.values() if m.wire is not None) == sorted(
         name.encode() for name in wanted
     )
@@ -103,7 +108,7 @@ def test_in_a_flat_namespace_names_are_taken_whole() -> None:
 def test_the_prefix_of_a_namespace_is_no_level() -> None:
     """RFC 2342: Cyrus and Courier have all mailboxes of a user below INBOX."""
     found = by_path(
-        [listed("INBOX", "."), listed("INBOX.Sent", "."), listed("INBOX.a.b", ".")], PREFIXES
+        [listed("INBOX", "."), listed("INBOX.Sent", "."), listed("INBOX.a.b", ".")], BELOW_INBOX
     )
     assert {path: m.wire for path, m in found.items()} == {
         "Inbox": b"INBOX",
@@ -126,7 +131,7 @@ def test_without_a_prefix_mailboxes_below_the_inbox_stay_there() -> None:
 @pytest.mark.checklist("L04")
 def test_the_inbox_is_known_in_any_case(name: str) -> None:
     """RFC 9051 §5.1."""
-    (inbox,) = tree([listed(name)], (), {}).values()
+    (inbox,) = tree([listed(name)], PLAIN, {}, {}).values()
     assert (inbox.name, inbox.role, inbox.wire) == ("Inbox", "inbox", name.encode())
 
 
@@ -134,7 +139,7 @@ def test_the_inbox_is_known_in_any_case(name: str) -> None:
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_mailbox_that_would_be_taken_for_the_inbox_is_not(order: int) -> None:
     """RFC 9051 §5.1: INBOX is one; INBOX.INBOX, which Cyrus may have, is another."""
-    found = tree([listed("INBOX", "."), listed("INBOX.INBOX", ".")][::order], ("INBOX.",), {})
+    found = tree([listed("INBOX", "."), listed("INBOX.INBOX", ".")][::order], BELOW_INBOX, {}, {})
     (inbox,) = (m for m in found.values() if m.role == "inbox")
     assert (inbox.name, inbox.wire) == ("Inbox", b"INBOX")
     assert len({m.path for m in found.values()}) == 2
@@ -178,20 +183,109 @@ def test_shared_mailboxes_stand_below_their_namespace() -> None:
     assert found["shared/bob@x/INBOX"].role is found["shared/bob@x/Sent"].role is None
 
 
+@pytest.mark.checklist("L04")
+def test_mailboxes_of_others_have_no_roles() -> None:
+    """RFC 8621 §2: a role is of one mailbox, and mail goes where it says (Cyrus, RFC 2342)."""
+    found = by_path(
+        [
+            listed("user.bob.Sent", ".", "\\sent"),
+            listed("Trash", "."),
+            listed("INBOX.Sent", "."),
+            listed("Sent", ".", "\\sent"),
+            listed("INBOX", "."),
+        ],
+        OTHERS,
+    )
+    assert {path: m.role for path, m in found.items() if m.wire} == {
+        "Inbox": "inbox",
+        "Sent": "sent",
+        "Sent (2)": None,
+        "Trash": None,
+        "user/bob/Sent": None,
+    }
+    assert found["Sent"].wire == b"INBOX.Sent"
+
+
+# --- what servers do otherwise ------------------------------------------------------------------
+
+
+@pytest.mark.quirk(45)
+def test_a_delimiter_at_either_end_is_no_level() -> None:
+    assert paths([listed("/Work"), listed("Old/"), listed("/a//b/")]) == {
+        ("Work",): b"/Work",
+        ("Old",): b"Old/",
+        ("a", "b"): b"/a//b/",
+        ("a",): None,
+    }
+
+
+@pytest.mark.quirk(45)
+def test_the_root_of_a_namespace_is_not_listed_twice() -> None:
+    r"""Some list "INBOX." as \Noselect, or a mailbox both without mail and with it."""
+    found = paths(
+        [
+            listed("INBOX.", ".", "\\noselect"),
+            listed("INBOX", "."),
+            listed("INBOX.a", ".", "\\noselect"),
+            listed("INBOX.a.", "."),
+        ],
+        BELOW_INBOX,
+    )
+    assert found == {("Inbox",): b"INBOX", ("a",): b"INBOX.a."}
+
+
+@pytest.mark.quirk(45)
+@pytest.mark.parametrize("prefix", ["INBOX.", "INBOX", "Inbox."])
+def test_a_prefix_is_known_however_it_is_spelled(prefix: str) -> None:
+    """RFC 2342: without its delimiter, or INBOX in another case than the names have."""
+    found = by_path(
+        [listed("INBOX", "."), listed("INBOX.Sent", "."), listed("INBOXES", ".")],
+        Namespaces((Namespace(prefix, "."),)),
+    )
+    assert sorted(found) == ["INBOXES", "Inbox", "Sent"]
+    assert found["Sent"].role == "sent"
+
+
+@pytest.mark.quirk(45)
+def test_without_namespace_the_prefix_is_seen_in_the_names() -> None:
+    """RFC 2342: only where all mailboxes have it, and the server did not say otherwise."""
+    below = [listed("INBOX", "."), listed("INBOX.Sent", "."), listed("Inbox.a.b", ".")]
+    assert {m.role for m in tree(below, Namespaces(), {}, {}).values()} == {"inbox", "sent", None}
+    assert sorted(by_path(below, Namespaces())) == ["Inbox", "Sent", "a", "a/b"]
+    beside = [*below, listed("Old", ".")]
+    assert sorted(by_path(beside, Namespaces())) == [
+        *("Inbox", "Inbox/Sent", "Inbox/a", "Inbox/a/b", "Old"),
+    ]
+    assert "Inbox/Sent" in by_path([listed("INBOX"), listed("INBOX/Sent")], PLAIN)
+
+
+@pytest.mark.quirk(45)
+def test_one_mailbox_without_a_delimiter_changes_nothing_for_others() -> None:
+    assert paths([listed("inbox", None), listed("a/b"), listed("NIL", None)]) == {
+        ("Inbox",): b"inbox",
+        ("a", "b"): b"a/b",
+        ("a",): None,
+        ("NIL",): b"NIL",
+    }
+
+
+# --- ids ----------------------------------------------------------------------------------------
+
+
 @pytest.mark.checklist("A09")
 def test_a_mailbox_keeps_its_id_when_it_is_renamed() -> None:
     """RFC 8474 §4: where the server names mailboxes."""
     guid = GUID(7)
-    before, after = (tree([listed(name, guid=guid)], (), {}) for name in ("a", "b/c"))
+    before, after = (tree([listed(name, guid=guid)], PLAIN, {}, {}) for name in ("a", "b/c"))
     assert [m.id for m in before.values()] == [m.id for m in after.values() if m.status]
 
 
 @pytest.mark.checklist("A09")
 def test_derived_ids_are_told_apart_by_levels() -> None:
     """A slash may be part of a name; equal UIDVALIDITYs are common."""
-    found = tree([listed("a/b", "."), listed("a.b", "."), listed("a.b/c", ".")], (), {})
+    found = tree([listed("a/b", "."), listed("a.b", "."), listed("a.b/c", ".")], PLAIN, {}, {})
     assert len(found) == 4
-    again = tree([listed("a.b", "."), listed("a/b", "."), listed("a.b/c", ".")], (), {})
+    again = tree([listed("a.b", "."), listed("a/b", "."), listed("a.b/c", ".")], PLAIN, {}, {})
     assert {i: m.path for i, m in found.items()} == {i: m.path for i, m in again.items()}
 
 
@@ -199,10 +293,89 @@ def test_derived_ids_are_told_apart_by_levels() -> None:
 def test_subscription_rights_and_order_are_told() -> None:
     found = tree(
         [listed("INBOX"), listed("a"), listed("b/c", attributes="\\subscribed")],
-        (),
+        PLAIN,
         {b"INBOX": "lrswi", b"a": ""},
+        {},
     )
     inbox, a, c, b = found.values()
     assert [m.is_subscribed for m in (inbox, a, c, b)] == [True, False, True, False]
     assert [m.rights for m in (inbox, a, c, b)] == ["lrswi", "", None, None]
     assert inbox.sort_order < a.sort_order == c.sort_order < 2**31
+
+
+def known_of(found: dict[str, Mailbox]) -> dict[bytes, Known]:
+    """What is known after a look."""
+    return {
+        m.wire: Known(m.id, m.status.uidvalidity or 0, m.status.uidnext or 0)
+        for m in found.values()
+        if m.wire is not None and m.status is not None
+    }
+
+
+def look(known: dict[bytes, Known], *entries: Listed) -> dict[str, str]:
+    """Ids by path."""
+    return {"/".join(m.path): m.id for m in tree(entries, PLAIN, {}, known).values()}
+
+
+def figures(name: str, uidvalidity: int, uidnext: int) -> Listed:
+    status = Status(messages=0, uidvalidity=uidvalidity, uidnext=uidnext)
+    return replace(listed(name), status=status)
+
+
+@pytest.mark.checklist("A09")
+@pytest.mark.parametrize("guid", [GUID(1), None])
+def test_a_mailbox_whose_figures_can_not_be_had_once_keeps_its_id(guid: str | None) -> None:
+    """RFC 9051 §6.3.11: STATUS may be refused for a moment."""
+    before = tree([listed("a", guid=guid), listed("b")], PLAIN, {}, {})
+    silent = replace(listed("a"), status=None)
+    after = tree([silent, listed("b")], PLAIN, {}, known_of(before))
+    assert after.keys() == before.keys()
+    assert next(iter(after.values())).status is None
+
+
+@pytest.mark.checklist("A09")
+def test_a_mailbox_without_figures_has_no_id_that_another_took() -> None:
+    """RFC 8474 §4: it was renamed, and there is a new one under its name."""
+    before = known_of(tree([listed("a", guid=GUID(1))], PLAIN, {}, {}))
+    after = look(before, replace(listed("a"), status=None), listed("b", guid=GUID(1)))
+    assert after["b"] == before[b"a"].id
+    assert after["a"] != after["b"]
+
+
+@pytest.mark.checklist("A09")
+def test_a_mailbox_that_is_listed_under_two_names_is_shown_under_both() -> None:
+    """RFC 2342: as one's own, and among those that are shared."""
+    found = look({}, listed("a", guid=GUID(1)), listed("shared/me/a", guid=GUID(1)))
+    assert found["a"] == "B" + GUID(1)
+    assert found["shared/me/a"] != found["a"]
+
+
+@pytest.mark.checklist("A09")
+def test_a_derived_id_follows_its_mailbox() -> None:
+    """RFC 8621 §2: the same UIDVALIDITY under another name, and no UID less."""
+    known = known_of(tree([figures("a", 5, 9), figures("b", 6, 2)], PLAIN, {}, {}))
+    renamed = look(known, figures("x", 5, 9), figures("b", 6, 2))
+    assert (renamed["x"], renamed["b"]) == (known[b"a"].id, known[b"b"].id)
+    for other in (figures("x", 7, 9), figures("x", 5, 8)):
+        made = look(known, other, figures("b", 6, 2))
+        assert made["x"] not in {each.id for each in known.values()}
+
+
+@pytest.mark.checklist("A09")
+@pytest.mark.quirk(35)
+def test_where_all_mailboxes_have_one_uidvalidity_nothing_is_guessed() -> None:
+    """RFC 9051 §2.3.1.1: two went and two came, and who is who is not to be told."""
+    known = known_of(tree([figures("a", 1, 2), figures("b", 1, 2)], PLAIN, {}, {}))
+    after = look(known, figures("x", 1, 2), figures("y", 1, 3))
+    assert not {*after.values()} & {each.id for each in known.values()}
+    after = look(known, figures("a", 1, 2), figures("y", 1, 3))
+    assert after["a"] == known[b"a"].id
+    assert after["y"] != known[b"b"].id
+
+
+@pytest.mark.checklist("A09")
+def test_a_new_mailbox_under_the_old_name_of_another_has_an_id_of_its_own() -> None:
+    known = known_of(tree([figures("a", 1, 9)], PLAIN, {}, {}))
+    renamed = tree([figures("x", 1, 9)], PLAIN, {}, known)
+    after = look(known_of(renamed), figures("x", 1, 9), figures("a", 1, 1))
+    assert after["x"] == known[b"a"].id != after["a"]

@@ -58,7 +58,18 @@ def test_special_use_decides_before_names_do() -> None:
 @pytest.mark.checklist("L04")
 def test_of_several_mailboxes_with_one_use_the_first_has_the_role() -> None:
     assert roles_of(("a", "\\sent", True), ("b", "\\sent", True)) == ["sent", None]
-    assert roles_of(("Sent", "", True), ("Sent Items", "", True)) == ["sent", None]
+
+
+@pytest.mark.checklist("L04")
+@pytest.mark.quirk(46)
+def test_of_several_mailboxes_that_may_be_meant_none_has_the_role() -> None:
+    """RFC 8621 §2: mail in the wrong place is worse than a client that asks."""
+    assert roles_of(("Sent", "", True), ("Sent Items", "", True)) == [None, None]
+    assert roles_of(("Papierkorb", "", True), ("Trash", "", True), ("Spam", "", True)) == [
+        *(None, None, "junk"),
+    ]
+    assert roles_of(("Trash", "", True), ("Bin", "", False)) == ["trash", None]
+    assert roles_of(("Trash", "", True), ("Bin", "\\junk", True)) == ["trash", "junk"]
 
 
 def test_a_mailbox_with_several_uses_takes_one_that_is_free() -> None:
@@ -74,6 +85,7 @@ def test_the_inbox_is_the_inbox_whatever_else_it_is_used_for() -> None:
     ]
 
 
+@pytest.mark.quirk(46)
 @pytest.mark.parametrize(
     ("name", "role"),
     [
@@ -86,7 +98,15 @@ def test_the_inbox_is_the_inbox_whatever_else_it_is_used_for() -> None:
         ("下書き", "drafts"),
         ("Spam", "junk"),
         ("Archiv", "archive"),
+        ("Junk-E-Mail", "junk"),
+        ("📤 Sent", "sent"),
+        ("🗑️ TRASH", "trash"),
+        ("[Drafts]", "drafts"),
+        ("Sent_Items", "sent"),
+        ("~ Spam ~", "junk"),
         ("Sentimental", None),
+        ("Not Spam", None),
+        ("🗑️", None),
         ("", None),
     ],
 )

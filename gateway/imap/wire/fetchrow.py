@@ -11,7 +11,7 @@ from gateway.imap.wire.framer import Frame
 from gateway.imap.wire.responses import Untagged
 from gateway.imap.wire.tokens import Value
 
-_NAMES = items.IDENTITIES | {
+_NAMES = items.IDENTITIES | items.THREADS | {
     "UID",
     "FLAGS",
     "MODSEQ",

@@ -32,6 +32,10 @@ _PATTERNS = {
     "EMAILID": rb'EMAILID \((?!(?i:NIL)\))([^ ()"{\r\n\x00]++)\)',
     "X-GUID": rb"X-GUID " + _ATOM,
     "X-GM-MSGID": rb"X-GM-MSGID " + _ATOM,
+    "DIGEST.SHA1": rb"DIGEST\.SHA1 ([0-9a-f]{40})",
+    # RFC 8474 §5.2 has no parentheses around NIL, Cyrus has.
+    "THREADID": rb'THREADID (?:(?i:NIL|\(NIL\))|\(([^ ()"{\r\n\x00]++)\))',
+    "X-GM-THRID": rb"X-GM-THRID " + _ATOM,
     "BODYSTRUCTURE": rb"BODYSTRUCTURE (\([^\r\n]*\))",
 }
 _SECTION = rb'(?:%s|BODY\[[^]"\r\n]*+\])(?>(?:<\d{1,10}+>)?) \{(\d{1,10}+)\}\r\n'
@@ -65,6 +69,7 @@ class Columns:
     internaldate: Column = field(default_factory=list)
     size: Column = field(default_factory=list)
     identity: Column = field(default_factory=list)
+    thread: Column = field(default_factory=list)
     structure: Column = field(default_factory=list)
     header: Column = field(default_factory=list)
 
@@ -82,11 +87,10 @@ class Shape:
 
     def __init__(self, asked: Sequence[Item]) -> None:
         self.names = tuple(item.name for item in asked)
-        sections = [name for name in self.names if name.startswith("BODY[")]
-        if "UID" not in self.names or len(sections) > 1 or len(set(self.names)) < len(self.names):
-            raise ValueError(f"not the items of a bulk FETCH: {self.names}")
         self._columns = {name: _column(name) for name in self.names}
         self.columns = tuple(self._columns.values())
+        if "uid" not in self.columns or len(set(self.columns)) < len(self.names):
+            raise ValueError(f"not the items of a bulk FETCH: {self.names}")
         self._orders = 0
         self._rows: re.Pattern[bytes] | None = None
         self._learn(self.names)
@@ -207,6 +211,8 @@ def _column(name: str) -> str:
         return "header"
     if name in items.IDENTITIES:
         return "identity"
+    if name in items.THREADS:
+        return "thread"
     if name not in _COLUMNS:
         raise ValueError(f"no column for FETCH item {name}")
     return _COLUMNS[name]

@@ -34,9 +34,14 @@ PREVIEW = _plain("PREVIEW")  # RFC 8970
 EMAILID = _plain("EMAILID")  # RFC 8474
 X_GUID = _plain("X-GUID")  # Dovecot
 X_GM_MSGID = _plain("X-GM-MSGID")  # Gmail
+DIGEST_SHA1 = _plain("DIGEST.SHA1")  # Cyrus
+THREADID = _plain("THREADID")  # RFC 8474
+X_GM_THRID = _plain("X-GM-THRID")  # Gmail
 
-IDENTITIES = frozenset({"EMAILID", "X-GUID", "X-GM-MSGID"})
+IDENTITIES = frozenset({"EMAILID", "X-GUID", "X-GM-MSGID", "DIGEST.SHA1"})
 """Items that say which message this is; at most one of them is asked for."""
+THREADS = frozenset({"THREADID", "X-GM-THRID"})
+"""Items that say which thread it belongs to; at most one of them is asked for."""
 
 
 def section(
