@@ -115,3 +115,18 @@ def test_encoded_text_comes_back_wherever_it_was_cut(text: str) -> None:
         for i in range(0, len(octets), 5)
     )
     assert words.decode(encoded) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        (b"a (b(c)) d", b"a   d"),
+        (b'a "(b)" (c', b'a "(b)" (c'),
+        (b"(a\\)b)(c)", b"  "),
+        (b'"not closed (a)', b'"not closed  '),
+        (b"", b""),
+    ],
+)
+def test_comments_are_left_out(value: bytes, left: bytes) -> None:
+    """RFC 5322 §3.2.2: comments nest, and are none inside of quotes."""
+    assert words.without_comments(value) == left
