@@ -201,7 +201,9 @@ _TOO_LONG = "The search takes too long. What it has found is kept: try again to 
 async def _search(account: Account, tree: FilterTree, text: Text, rows: Mask) -> None:
     """Find out which of `rows` match a text: by the server, or by the headers in the index."""
     sought = text.criteria
-    assert sought is not None  # noqa: S101 -- else it would be wanted in parts
+    if sought is None:
+        tree.refused(text)
+        return
     try:
         found = await account.searching.matching(sought, rows)
     except SearchRefused as refused:
@@ -209,17 +211,17 @@ async def _search(account: Account, tree: FilterTree, text: Text, rows: Mask) ->
             tree.refused(text)
             return
         if text.in_header is None:
-            raise _unsupported(sought.ascii) from refused
+            raise _unsupported(sought.ascii, "here") from refused
         try:
             found = await account.searching.matching_header(sought, rows, text.in_header)
         except TooManyToSearch as many:
-            raise _unsupported(sought.ascii) from many
+            raise _unsupported(sought.ascii, "in so many messages") from many
     tree.found(text, rows, found)
 
 
-def _unsupported(is_ascii: bool) -> MethodError:
+def _unsupported(is_ascii: bool, where: str) -> MethodError:
     words = "for this" if is_ascii else "for words with letters outside of ASCII"
-    return MethodError("unsupportedFilter", f"The mail server does not search {words} here.")
+    return MethodError("unsupportedFilter", f"The mail server does not search {words} {where}.")
 
 
 QUERY = Query(

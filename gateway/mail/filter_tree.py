@@ -62,7 +62,10 @@ class FilterTree:
         self._refused: set[Text] = set()
 
     def wanted(self, data: AccountData) -> tuple[Text, Mask] | None:
-        """A search that must be made, and of which rows; None when all that matters is known."""
+        """A search that must be made, and of which rows; None when all that matters is known.
+
+        To be answered by found() or refused().
+        """
         bounds: dict[int, _Bounds] = {}
         possible, certain = self._bounds(data, self._root, bounds)
         open_ = possible & ~certain & data.emails.visible()
@@ -82,16 +85,12 @@ class FilterTree:
         _, certain = self._bounds(data, self._root, {})
         return certain & data.emails.visible()
 
-    def _is_sought(self, text: Text) -> bool:
-        """Whether a text is one search."""
-        return text.criteria is not None and text not in self._refused
-
     def _bounds(self, data: AccountData, node: _Node, bounds: dict[int, _Bounds]) -> _Bounds:
         """The rows that may match and those that do; noted in `bounds` for all nodes below."""
         if isinstance(node, _Column):
             mask = email_filter.test(data, node.name, node.value)
             found = mask, mask
-        elif isinstance(node, Text) and self._is_sought(node):
+        elif isinstance(node, Text) and node not in self._refused:
             found = self._padded(node, data.emails.size)
         else:
             parts = [self._bounds(data, part, bounds) for part in node.parts]
@@ -116,7 +115,7 @@ class FilterTree:
         rows = rows & possible & ~certain
         if not rows.any():
             return None
-        if isinstance(node, Text) and self._is_sought(node):
+        if isinstance(node, Text) and node not in self._refused:
             return node, rows
         for part in node.parts:
             left = rows

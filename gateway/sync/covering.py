@@ -33,9 +33,11 @@ def cover(data: AccountData, rows: Mask) -> list[tuple[int, Uids]]:
             heapreplace(heap, (-count, number))
         else:
             wanted = np.flatnonzero(left[of_mailbox])
-            # A message that was copied within its mailbox is there twice.
-            _, first = np.unique(of_mailbox[wanted], return_index=True)
-            found.append((number, uids[np.sort(wanted[first])]))
+            if data.emails.copies:
+                # A message that was copied within its mailbox is there twice.
+                _, first = np.unique(of_mailbox[wanted], return_index=True)
+                wanted = np.sort(wanted[first])
+            found.append((number, uids[wanted]))
             left[of_mailbox] = False
             heappop(heap)
     return found

@@ -55,16 +55,21 @@ _SPARED = 2
 _LOCAL_MOST = 100_000
 
 # RFC 5530: the server may well search, but not now.
-_LATER = frozenset({"UNAVAILABLE", "SERVERBUG", "LIMIT", "INUSE", "CONTACTADMIN", "OVERQUOTA"})
+_LATER = frozenset(
+    {"UNAVAILABLE", "SERVERBUG", "LIMIT", "INUSE", "CONTACTADMIN", "OVERQUOTA", "EXPUNGEISSUED"}
+)
 
 
 class SearchRefused(ImapError):
-    """The server does not take the criteria (BADCHARSET, or keys or words it has no use for)."""
+    """The server does not take the criteria (BADCHARSET, or keys or words it has no use for).
 
-    def __init__(self, sought: Criteria, text: str) -> None:
+    `is_final` when it says that this is so, and not just NO.
+    """
+
+    def __init__(self, text: str, *, is_final: bool) -> None:
         super().__init__(text)
-        self.criteria = sought
         self.text = text
+        self.is_final = is_final
 
 
 class TooManyToSearch(ImapError):
@@ -130,7 +135,8 @@ class Searching:
                 try:
                     await self._search(sought, found, rows)
                 except SearchRefused as refused:
-                    found.refusal = refused.text
+                    if refused.is_final:
+                        found.refusal = refused.text
                     raise
             return found.matching(len(rows)) & rows
 
@@ -157,7 +163,7 @@ class Searching:
             if not unknown.any():
                 return
             if found.refusal is not None:
-                raise SearchRefused(sought, found.refusal)
+                raise SearchRefused(found.refusal, is_final=True)
             mailboxes = iter(cover(self._data, unknown))
             workers = max(1, self._pool.size - _SPARED)
             works = [self._work(sought, found, mailboxes) for _ in range(workers)]
@@ -195,8 +201,7 @@ class Searching:
             columns = self._columns(number, uidvalidity)
             # What is there now was there while it was searched.
             rows = _rows(columns, turn.asked)
-            matching = _rows(columns, np.intersect1d(turn.asked, turn.matching))
-            found.add(rows, matching, self._young(rows))
+            found.add(rows, _rows(columns, turn.matching), self._young(rows))
             settled &= len(rows) == len(turn.asked)
             uids = uids[: len(uids) - len(turn.asked)]
             uids = uids[columns.positions(uids) >= 0]
@@ -262,7 +267,7 @@ async def _take_turn(
         try:
             matching += await uid_search(connection, keys, *before)
         except CommandRefused as refused:
-            await _explain(connection, wire, sought, refused)
+            await _explain(connection, wire, refused)
         now = time.monotonic()
         pace.took(count, now - started)
         left -= count
@@ -273,16 +278,15 @@ async def _take_turn(
     return _Turn(uids[left:], np.array(matching, np.uint32), after)
 
 
-async def _explain(
-    connection: Connection, wire: bytes, sought: Criteria, refused: CommandRefused
-) -> NoReturn:
+async def _explain(connection: Connection, wire: bytes, refused: CommandRefused) -> NoReturn:
     """Raise what a refusal means: MailboxUnavailable, ServerBusy, or else SearchRefused."""
     if refused.command != Search.name:
         raise refused
     await connection.run(Examine(wire))
     if refused.code in _LATER:
         raise ServerBusy(refused.code, refused.text) from refused
-    raise SearchRefused(sought, refused.text) from refused
+    is_final = refused.status == "BAD" or refused.code == "BADCHARSET"
+    raise SearchRefused(refused.text, is_final=is_final) from refused
 
 
 def _agree(columns: MailboxColumns, after: Selected) -> bool:

@@ -106,7 +106,9 @@ def test_searches_of_what_matters_are_enough(
         text, rows = wanted
         assert rows.any()
         assert not (rows & ~data.emails.visible()).any()
-        assert text.criteria is not None
+        if text.criteria is None:
+            tree.refused(text)
+            continue
         assert text.criteria.octets <= MAX_OCTETS
         before = asked.get(text, np.zeros(0, np.bool_))
         assert not (rows[: len(before)] & before).any(), "asked twice"

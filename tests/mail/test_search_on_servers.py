@@ -295,7 +295,8 @@ async def test_other_requests_come_between_the_turns_of_a_search(
 # --- servers that can less ----------------------------------------------------------------------
 
 _KOELN = "=?utf-8?q?Gr=C3=BC=C3=9Fe_aus_K=C3=B6ln?="
-_REFUSALS = (b"NO [BADCHARSET (US-ASCII)] no", b"BAD what?", b"NO not supported")
+_PERHAPS_LATER = b"NO not supported"
+_REFUSALS = (b"NO [BADCHARSET (US-ASCII)] no", b"BAD what?", _PERHAPS_LATER)
 
 
 @pytest.mark.quirk(57)
@@ -323,7 +324,8 @@ async def test_without_utf_8_headers_are_searched_by_the_gateway(
         assert len(await client.query(filter_)) == count, filter_
         asked = len(searches(server))
         assert len(await client.query(filter_)) == count
-        assert len(searches(server)) == asked
+        if refusal != _PERHAPS_LATER:
+            assert len(searches(server)) == asked
     for name in ("text", "body"):
         with pytest.raises(Refused) as refused:
             await client.query({name: "köln"})
