@@ -27,6 +27,9 @@ _KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,255}")
 _WORD = 64
 _MASK = (1 << _WORD) - 1
 _CACHE_ENTRIES = 4096
+_CACHED_OCTETS = 512
+MAX_KEYWORDS = 1024
+"""Keywords of one account; each costs every message a bit, and further ones are not shown."""
 
 
 def is_keyword(value: str) -> bool:
@@ -67,7 +70,8 @@ class KeywordTable:
             bits |= _SYSTEM.get(flag) or self._keyword_bit(flag)
         if len(self._parsed) >= _CACHE_ENTRIES:
             self._parsed.clear()
-        self._parsed[flags] = bits
+        if len(flags) <= _CACHED_OCTETS:
+            self._parsed[flags] = bits
         return bits
 
     def _keyword_bit(self, flag: bytes) -> int:
@@ -78,6 +82,8 @@ class KeywordTable:
             return 0
         bit = self._bits.get(name)
         if bit is None:
+            if len(self._names) == MAX_KEYWORDS:
+                return 0
             bit = self._bits[name] = 1 << len(self._names)
             self._names.append(name)
         return bit

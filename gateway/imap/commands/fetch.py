@@ -129,17 +129,20 @@ class Fetch(Command[Fetched]):
         return True
 
     def _collect_row(self, uid: int, response: Untagged, found: dict[str, Value]) -> bool:
-        if not self._is_asked(found):
+        early = self._parts.pop(response.number or 0, [])
+        if not early and not self._is_asked(found):
             return False
         row = self._rows.get(uid)
         if row is None:
             row = self._rows[uid] = FetchRow(uid)
         self._numbered[response.number or 0] = row
-        # What came before the UID is the answer's first part, or news that the answer has too.
         taken = self._add(row, found)
-        early = self._parts.pop(response.number or 0, ())
-        self._unclaimed += [each for each, part in early if not self._add(row, part)]
-        return taken
+        # What came before the UID is the rest of the answer, or was news when the answer came.
+        for each, part in reversed(early):
+            fresh = {name: value for name, value in part.items() if name not in row.present}
+            if not self._add(row, fresh):
+                self._unclaimed.append(each)
+        return taken or bool(early)
 
     def _add(self, row: FetchRow, found: dict[str, Value]) -> bool:
         """Take in a part of a row; False when it is news, which never replace an answer."""
@@ -148,7 +151,7 @@ class Fetch(Command[Fetched]):
             if not self._is_asked(found):
                 return False
         row.present.update(found)
-        _fill(row, found)
+        fill(row, found)
         return True
 
     def finish(self, tagged: Tagged) -> Fetched:
@@ -231,7 +234,8 @@ def in_ranges(ranges: Sequence[Range], uid: int) -> bool:
     return index >= 0 and ranges[index][0] <= uid <= ranges[index][1]
 
 
-def _fill(row: FetchRow, found: dict[str, Value]) -> None:
+def fill(row: FetchRow, found: dict[str, Value]) -> None:
+    """Add what a response says to what is known of its message."""
     for name, value in found.items():
         if name == "FLAGS":
             row.flags = _flags(value)

@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 from gateway.imap.command import Command, Commander
-from gateway.imap.errors import CommandRefused
+from gateway.imap.errors import CommandRefused, ProtocolError
 from gateway.imap.quirks import NO_ESEARCH, NO_SORT_PARTIAL
 from gateway.imap.wire import encode
 from gateway.imap.wire.criteria import ALL, EVERY_NUMBER, Criteria, all_of, uids
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged, Untagged
-from gateway.imap.wire.sequences import parse_numbers
+from gateway.imap.wire.sequences import MAX_NUMBERS, parse_spans
 from gateway.imap.wire.tokens import Value
 
 
@@ -22,15 +23,20 @@ class _Results(Command[list[int]]):
     """Takes `* SEARCH`, `* SORT` and `* ESEARCH`, whichever the server prefers to send."""
 
     def __init__(self) -> None:
-        self._numbers: list[int] = []
+        self._numbers = array("I")  # there may be very many
 
     def collect(self, response: Untagged) -> bool:
         if response.name == "ESEARCH":
             return self._collect_esearch(response.values)
         if response.name != self.name:
             return self.note_limit(response)
-        self._numbers += response.numbers
+        self._add(response.numbers)
         return True
+
+    def _add(self, numbers: Sequence[int]) -> None:
+        if len(self._numbers) + len(numbers) > MAX_NUMBERS:
+            raise ProtocolError(f"a result of over {MAX_NUMBERS} numbers")
+        self._numbers.extend(numbers)
 
     def _collect_esearch(self, values: Sequence[Value]) -> bool:
         """RFC 4466 §2.6.2: the tag, UID, then names with values."""
@@ -42,10 +48,12 @@ class _Results(Command[list[int]]):
         if rest and isinstance(rest[0], bytes) and rest[0].upper() == b"UID":
             rest.pop(0)
         for name, value in zip(rest[::2], rest[1::2], strict=False):
+            name = name.upper() if isinstance(name, bytes) else name
             if name == b"PARTIAL":
                 value = value[1] if isinstance(value, list) and len(value) == 2 else None
             if name in (b"ALL", b"PARTIAL") and isinstance(value, bytes):
-                self._numbers += parse_numbers(value)
+                for span in parse_spans(value):
+                    self._add(span)
         return True
 
 

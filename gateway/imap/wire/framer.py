@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 from gateway.imap.errors import ProtocolError
 
-MAX_LINE = 4 << 20
-"""Octets between two literals: `* SEARCH` with half a million UIDs. BODYSTRUCTUREs have 100 kB."""
+MAX_LINE = 1 << 20
+"""Octets between two literals. Dovecot's longest real lines (BODYSTRUCTURE) are some 100 kB."""
+MAX_NUMBERS = 4 << 20
+"""Octets of a line of numbers: `* SEARCH` with half a million UIDs, where there is no ESEARCH."""
 MAX_LITERAL = 4 << 20
 """Octets of one literal. Larger message data are fetched in partial chunks."""
 MAX_RESPONSE = 8 << 20
@@ -28,6 +30,7 @@ _TAIL = 32  # octets at the end of a line in which an announcement must fit
 _TEXT_ONLY = re.compile(
     rb"\x00*+(?:(?!\* )|\* (?:OK|NO|BAD|BYE|PREAUTH)(?: |\r|\Z))", re.IGNORECASE
 )
+_NUMBERS = re.compile(rb"\* (?:SEARCH|SORT) [0-9]", re.IGNORECASE)
 
 
 class Frame(NamedTuple):
@@ -103,9 +106,10 @@ class Framer:
             end = chunk.find(b"\r\n", position)
             whole = end >= 0
             end = end + 2 if whole else len(chunk)
-        if len(kept) - self._line + end - position > MAX_LINE:
-            raise ProtocolError(f"a response line exceeds {MAX_LINE} octets")
         kept += chunk[position:end]
+        length = len(kept) - self._line
+        if length > MAX_LINE and (length > MAX_NUMBERS or not _NUMBERS.match(kept)):
+            raise ProtocolError(f"a response line exceeds {MAX_LINE} octets")
         if len(kept) > MAX_RESPONSE:
             raise ProtocolError(f"a response exceeds {MAX_RESPONSE} octets")
         return end, whole

@@ -11,7 +11,7 @@ from gateway.imap.wire.encode import MAX_UID
 
 Range: TypeAlias = tuple[int, int]
 
-MAX_NUMBERS = 5_000_000
+MAX_NUMBERS = 2_000_000
 """UIDs that a set in an answer may stand for."""
 
 _PART = re.compile(rb"(\d{1,10}+|\*)(?::(\d{1,10}+|\*))?(?:,(?!\Z)|\Z)")
@@ -37,13 +37,20 @@ def parse_numbers(octets: bytes) -> list[int]:
 
     Raises ProtocolError when it is no sequence set, or stands for over MAX_NUMBERS numbers.
     """
-    numbers: list[int] = []
+    return [number for span in parse_spans(octets) for number in span]
+
+
+def parse_spans(octets: bytes) -> list[range]:
+    """The same, without writing the numbers out."""
+    spans: list[range] = []
+    count = 0
     for first, last in _parts(octets):
         step = 1 if first <= last else -1
-        if len(numbers) + abs(last - first) >= MAX_NUMBERS:
+        spans.append(range(first, last + step, step))
+        count += len(spans[-1])
+        if count > MAX_NUMBERS:
             raise ProtocolError(f"a set of over {MAX_NUMBERS} numbers")
-        numbers.extend(range(first, last + step, step))
-    return numbers
+    return spans
 
 
 def _parts(octets: bytes) -> Iterator[Range]:
