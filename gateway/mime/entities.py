@@ -80,7 +80,9 @@ class _Scanner:
             level, is_closing = self._match(line)
             self._leave(level + 1, self._end_before(line))
             multipart = self.path[level]
-            position = self.octets.find(b"\n", line) + 1 or len(self.octets)
+            position = self.octets.find(b"\n", line) + 1
+            if not position:
+                break  # a part would begin on the next line
             if is_closing:
                 multipart.delimiter = None
                 self._note_delimiters()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
@@ -24,6 +25,17 @@ _PARAMETERS = "parameters are read up to the first mistake only"
 _SPACE = "an unquoted value ends at a space or a slash"
 _NO_TYPE = "a type that is none is text (RFC 2045 §5.2), to Dovecot it has no subtype"
 _ENCODING = "an encoding with anything behind it is taken for none"
+
+_PIECES = [
+    *(b"\n", b"\n", b"\n", b"\r\n", b"\r\n", b"\n\n", b"\r", b"x", b"x: y\n"),
+    *(b"--", b"--a", b"--a--", b"--b", b"--b--", b"--ab", b"--ab--"),
+    *(b"\n--a\n", b"\n--b\n", b"\n--ab\n", b"\n--a--\n", b"\n--b--\n"),
+    *(b"Content-Type: message/rfc822\r\n", b"Content-Type: message/rfc822\n\n"),
+    *(b"Content-Type: multipart/mixed; boundary=a\n", b"Content-Type: text/html\n\n"),
+    b"Content-Type: multipart/digest; boundary=b\n",
+    b"Content-Type: multipart/mixed; boundary=a\n\n--a\n",
+    b"Content-Type: multipart/mixed; boundary=ab\n\n",
+]
 
 KNOWN = {
     "cpython__msg_14.eml": _PARAMETERS,
@@ -85,6 +97,23 @@ def test_the_parts_of_broken_messages(server: Dovecot, user: User) -> None:
     differ = {name: what for name, what in found.items() if what}
     assert {name: what for name, what in differ.items() if name not in KNOWN} == {}
     assert [name for name in KNOWN if name in found and name not in differ] == []
+
+
+def random_message(random: Random) -> bytes:
+    """Lines that mean something to the parser of a multipart, in any order."""
+    return b"Content-Type: multipart/%b; boundary=a\n" % random.choice(
+        (b"mixed", b"digest", b"mixed\nContent-Type: message/rfc822")
+    ) + b"".join(random.choices(_PIECES, k=random.randrange(3, 30)))
+
+
+def test_the_parts_of_random_messages(server: Dovecot, user: User) -> None:
+    random = Random(2046)
+    messages = {f"{number}": random_message(random) for number in range(1_000)}
+    agreement.fill(server, user, messages)
+    with server.imap(user) as client:
+        for one in agreement.told(client):
+            found = agreement.differences(one.structure, one.message)
+            assert found == [], messages[one.name]
 
 
 def test_the_octets_of_broken_messages(server: Dovecot, user: User) -> None:

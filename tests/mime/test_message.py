@@ -298,6 +298,12 @@ def test_a_multipart_without_a_part_is_text(content_type: str) -> None:
     assert given.content(given.root).startswith(b"--a\r\n")
 
 
+def test_a_part_begins_on_the_line_after_a_delimiter() -> None:
+    head = b"Content-Type: multipart/mixed; boundary=a\n\n--a\n\none\n"
+    assert len(parse(head + b"--a").root.children) == 1
+    assert len(parse(head + b"--a\n").root.children) == 2
+
+
 def test_a_header_that_a_delimiter_ends_has_no_content() -> None:
     given = message(
         "Content-Type: multipart/mixed; boundary=a",
