@@ -152,12 +152,8 @@ class Content:
     async def _fetch_once(
         self, number: int, uids: list[int], lacking: set[Want], *, again: bool
     ) -> set[int]:
-        previews_by_server = False
-
         def make(connection: Connection) -> list[Command[Any]]:
-            nonlocal previews_by_server
-            previews_by_server = "PREVIEW" in connection.capabilities
-            asked = _items(lacking, previews_by_server)
+            asked = _items(lacking, "PREVIEW" in connection.capabilities)
             return [Fetch(packed, asked) for packed in pack_uids(uids, connection.max_set)]
 
         found: set[int] = set()
@@ -168,10 +164,11 @@ class Content:
                 found.update(row.uid for row in part.rows)
             if isinstance(result, CommandRefused) and not found:
                 raise result
-        if Want.PREVIEW in lacking and not previews_by_server:
+        if Want.PREVIEW in lacking:
             placed = self._data.index.mailbox(number)
             at = [int(p) for p in placed.positions(_array(sorted(found))) if p >= 0]
-            await self._make_previews(placed.rows[at].tolist())
+            rows = [row for row in placed.rows[at].tolist() if self._data.previews.get(row) is None]
+            await self._make_previews(rows)
         return found
 
     def _keep(self, number: int, fetched: Fetched, lacking: set[Want]) -> None:
@@ -183,9 +180,9 @@ class Content:
         if Want.HEADER in lacking:
             _put(self._data.headers, ((row, f.sections.get(HEADER.name)) for row, f in known))
         if Want.PREVIEW in lacking:
-            # NIL, or nothing, is an answer too: there is nothing to preview (RFC 8970 §3.1).
-            said = ((row, f.preview or b"") for row, f in known if "PREVIEW" in f.present)
-            _put(self._data.previews, said)
+            # RFC 8970 §3.2: NIL says nothing of the message. Cyrus says it of all that it has not
+            # made a preview for, which by default are all.
+            _put(self._data.previews, ((row, f.preview) for row, f in known))
         raw = {f.uid: f.bodystructure for _, f in known if f.bodystructure is not None}
         if raw:
             put_structures(self._data, number, raw)
@@ -215,6 +212,7 @@ class Content:
 
     async def _make_previews(self, rows: list[int]) -> None:
         """Previews of our own, where the server has none: from the first text part."""
+        await self._read(rows, (Want.STRUCTURE,))
         await self._mend(rows)
         wanted = {
             row: [

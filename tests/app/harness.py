@@ -11,13 +11,13 @@ from aiohttp import ClientResponse, ClientSession, encode_basic_auth
 
 from gateway import config
 from gateway.app import running
-from tests.servers.dovecot import Dovecot, User
+from tests.servers.mail_server import MailServer, User
 
 MAIL = "urn:ietf:params:jmap:mail"
 USING = ["urn:ietf:params:jmap:core", MAIL]
 
 
-def settings(dovecot: Dovecot, data_dir: Path, **environment: str) -> config.Config:
+def settings(server: MailServer, data_dir: Path, **environment: str) -> config.Config:
     """Give a configuration on free ports, with a store of its own."""
     return config.load(
         None,
@@ -25,7 +25,7 @@ def settings(dovecot: Dovecot, data_dir: Path, **environment: str) -> config.Con
             "JMAP_GATEWAY_SERVER__LISTEN": "127.0.0.1:0",
             "JMAP_GATEWAY_SERVER__ADMIN_LISTEN": "127.0.0.1:0",
             "JMAP_GATEWAY_SERVER__DATA_DIR": str(data_dir),
-            "JMAP_GATEWAY_IMAP__URL": f"imap://127.0.0.1:{dovecot.ports.imap}",
+            "JMAP_GATEWAY_IMAP__URL": f"imap://127.0.0.1:{server.imap_port}",
             **environment,
         },
         {},

@@ -22,7 +22,7 @@ from gateway.store.opening import open_store
 from gateway.sync.account import Account
 from gateway.sync.accounts import Accounts, Settings
 from gateway.sync.turns import Turns
-from tests.servers.dovecot import Dovecot, User
+from tests.servers.mail_server import MailServer, User
 
 REGISTRY = Registry(TYPES, (ECHO,))
 
@@ -121,7 +121,7 @@ class Client:
 
 @asynccontextmanager
 async def connected(
-    server: Dovecot,
+    server: MailServer,
     user: User,
     directory: Path,
     store: Store | None = None,
@@ -131,7 +131,7 @@ async def connected(
 
     `port` is that of somebody between the gateway and the server.
     """
-    endpoint = Endpoint("127.0.0.1", port or server.ports.imap, "plain")
+    endpoint = Endpoint("127.0.0.1", port or server.imap_port, "plain")
     store = store or open_store("memory://", b"x" * 32, directory)
     accounts = Accounts(Settings(endpoint, None), store)
     try:
