@@ -256,7 +256,7 @@ async def _take_turn(
     most = connection.max_messages or len(uids)
     # What came since the mailbox was selected is seen only when it is selected anew.
     before = [Examine(wire)]
-    left, matching = len(uids), list[int]()
+    left, matching = len(uids), list[Uids]()
     now = time.monotonic()
     end = now + TURN_SECONDS
     while left:
@@ -265,7 +265,7 @@ async def _take_turn(
         keys = criteria.all_of(criteria.uids(packed), sought)
         started = now
         try:
-            matching += await uid_search(connection, keys, *before)
+            matching.append(np.array(await uid_search(connection, keys, *before), np.uint32))
         except CommandRefused as refused:
             await _explain(connection, wire, refused)
         now = time.monotonic()
@@ -275,7 +275,7 @@ async def _take_turn(
         if now >= end:
             break
     after = await connection.run(Examine(wire))
-    return _Turn(uids[left:], np.array(matching, np.uint32), after)
+    return _Turn(uids[left:], np.concatenate(matching[::-1]), after)
 
 
 async def _explain(connection: Connection, wire: bytes, refused: CommandRefused) -> NoReturn:

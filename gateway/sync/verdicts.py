@@ -58,7 +58,7 @@ class Verdicts:
         """
         self._known = _changed(self._known, rows, known=True)
         self._matching = _changed(self._matching, matching, known=True)
-        doubtful = np.setdiff1d(young, matching)
+        doubtful = np.setdiff1d(young, matching) if len(young) else young
         if len(doubtful):
             self._doubtful.append((time.monotonic() + DOUBT_SECONDS, doubtful))
 
