@@ -169,7 +169,7 @@ def body_value(octets: bytes, part: Part, max_bytes: int) -> dict[str, Any]:
     needed = octets_needed(part, max_bytes)
     partial = needed is not None and len(octets) >= needed
     decoded, transfer_problem = transfer.decode(octets, part.encoding, final=not partial)
-    name = part.parameters.get("charset") or _html_charset(part, decoded)
+    name = _html_charset(part, decoded) or part.parameters.get("charset")
     value, charset_problem = charset.decode(decoded, name, final=not partial)
     value = value.replace("\r\n", "\n")
     is_truncated = partial
@@ -186,8 +186,11 @@ def body_value(octets: bytes, part: Part, max_bytes: int) -> dict[str, Any]:
 
 
 def _html_charset(part: Part, octets: bytes) -> str | None:
-    """The charset an HTML part declares in itself, where its Content-Type has none."""
-    if part.type != "text/html":
+    """The charset an HTML part declares in itself, where its Content-Type has none.
+
+    Servers write us-ascii where there is none.
+    """
+    if part.type != "text/html" or (part.charset or "").lower() != "us-ascii":
         return None
     match = _META_CHARSET.search(octets[:_META_OCTETS])
     return match[1].decode("ascii", "ignore") if match else None

@@ -214,6 +214,8 @@ def test_values_are_decoded(
 def test_html_may_declare_its_charset_itself() -> None:
     octets = b'<meta http-equiv=Content-Type content="text/html; charset=koi8-r">\xf0\xd2'
     assert value_of(octets, text(octets, "text/html"))[0].endswith("Пр")
+    # Which is what servers write where nothing is declared.
+    assert value_of(octets, text(octets, "text/html", charset="US-ASCII"))[0].endswith("Пр")
     assert value_of(octets, text(octets, "text/html", charset="utf-8"))[1]
 
 
