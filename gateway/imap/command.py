@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from gateway.imap.errors import MESSAGELIMIT, CommandRefused
 from gateway.imap.quirks import Quirk
 from gateway.imap.wire.capability import Capabilities
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Code, Tagged, Untagged, number
+
+if TYPE_CHECKING:
+    from gateway.imap.commands.examine import Selected
 
 T = TypeVar("T")
 
@@ -98,6 +101,8 @@ class Commander(Protocol):
     capabilities: Capabilities
     enabled: Capabilities
     """The extensions that ENABLE switched on (RFC 5161)."""
+    selected: Selected | None
+    """The mailbox that is open."""
     server_name: str | None
     """The name in the server's ID (RFC 2971), lower case."""
     quirks: set[Quirk]
@@ -111,6 +116,11 @@ class Commander(Protocol):
     @property
     def max_messages(self) -> int | None:
         """Messages that one command may be about (RFC 9738), None without such a limit."""
+        ...
+
+    @property
+    def has_modseqs(self) -> bool:
+        """RFC 7162 §3.1.2: whether the selected mailbox keeps mod-sequences."""
         ...
 
     def conclude(self, command: Command[Any]) -> None:

@@ -40,6 +40,7 @@ async def in_parts(
         further = piece.smaller(result)
         if further is None:
             if not command.may_lack:
+                result.partial = command.merged(parts, True) if parts else None
                 return result
             lacks = True
             denied += 1

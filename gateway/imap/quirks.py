@@ -97,11 +97,6 @@ SAVES_SENT = Quirk(
     what="what is submitted stands in the mailbox of sent mail soon after, without an APPEND",
     transcript="(SMTP) 250 2.0.0 OK\nC: a UID SEARCH HEADER Message-ID <1@x>\nS: * SEARCH 7",
 )
-NO_COPYUID_ON_MOVE = Quirk(
-    server="several",
-    what="UIDPLUS is announced; what a MOVE or COPY made is not told",
-    transcript="C: a UID MOVE 1 Archive\nS: * 1 EXPUNGE\nS: a OK done",
-)
 
 
 def announced(capabilities: Capabilities) -> set[Quirk]:

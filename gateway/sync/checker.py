@@ -102,8 +102,8 @@ class Checker:
     async def _list(self, connection: Connection) -> None:
         # Dovecot's STATUS of the selected mailbox is of what was selected, as it was then told:
         # a NOOP helps, but not when another mailbox has that name now.
-        before = (leave(connection),) if connection.selected is not None else ()
-        listed = self._data.quarantine.steadied(await list_mailboxes(connection, before))
+        listed = await list_mailboxes(connection, leave(connection))
+        listed = self._data.quarantine.steadied(listed)
         if self._namespaces is None:
             self._namespaces = await _namespaces(connection)
         shape = tuple((entry.wire, entry.attributes) for entry in listed)

@@ -65,6 +65,5 @@ async def _poll(pool: Pool, wire: bytes, changed: asyncio.Event) -> None:
 
 async def _status(connection: Connection, wire: bytes) -> Status | None:
     """STATUS, which is of a selected mailbox only what is known there already."""
-    before = [leave(connection)] if connection.selected is not None else []
-    *_, status = await connection.run_all(*before, StatusOf(wire, items_for(connection)))
+    *_, status = await connection.run_all(*leave(connection), StatusOf(wire, items_for(connection)))
     return status if isinstance(status, Status) else None

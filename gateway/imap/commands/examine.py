@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from gateway.imap.command import Command, Commander
 from gateway.imap.commands.status import uidnext
@@ -134,9 +134,17 @@ class Unselect(Close):
     name: ClassVar[str] = "UNSELECT"
 
 
-def leave(conn: Commander) -> Close:
-    """The command that leaves a mailbox that was EXAMINEd."""
-    return Unselect() if "UNSELECT" in conn.capabilities else Close()
+def leave(conn: Commander) -> list[Command[Any]]:
+    r"""The commands that leave the selected mailbox, and remove nothing of it; none without one.
+
+    CLOSE of a SELECTed mailbox would expunge what is flagged \Deleted there.
+    """
+    if conn.selected is None:
+        return []
+    if "UNSELECT" in conn.capabilities:
+        return [Unselect()]
+    again = [] if conn.selected.read_only else [Examine(conn.selected.mailbox)]
+    return [*again, Close()]
 
 
 async def examine(conn: Commander, mailbox: bytes) -> Selected:

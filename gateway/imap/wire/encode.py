@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import TypeAlias
 
@@ -22,6 +23,8 @@ MAX_UID = (1 << 32) - 1
 _MAX_QUOTED = 1024  # longer strings go out as literals: some servers bound a line at 8,192 octets
 _NONSYNC_SHORT = 4096  # RFC 7888 §5: the longest literal under LITERAL-
 _NONSYNC_UPLOAD = 65_536  # before more than this, the server may say that it does not want it
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
 _ASTRING = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]+')
@@ -140,6 +143,19 @@ def sequence_set(packed: SequenceSet) -> Encoded:
     if not _SEQUENCE_SET.fullmatch(packed):
         raise ValueError(f"not a sequence set: {packed[:40]!r}")
     return Encoded((packed,))
+
+
+def date_time(moment: datetime) -> Encoded:
+    """RFC 9051 §9 date-time. Raises ValueError without a zone."""
+    offset = moment.utcoffset()
+    if offset is None:
+        raise ValueError("a date-time has a zone")
+    minutes = round(offset.total_seconds() / 60)
+    sign = "-" if minutes < 0 else "+"
+    zone = f"{sign}{abs(minutes) // 60:02d}{abs(minutes) % 60:02d}"
+    month = _MONTHS[moment.month - 1]
+    text = f'"{moment.day:2d}-{month}-{moment.year:04d} {moment:%H:%M:%S} {zone}"'
+    return Encoded((text.encode(),))
 
 
 def item(name: str) -> Encoded:
