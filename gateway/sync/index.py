@@ -35,12 +35,15 @@ class AccountIndex:
 
     members moves when an Email is made, destroyed or changes its Thread; flags when keywords
     or mailboxes of an Email change. Both together are the state of the Email type.
+    server_threads: whether Threads are the server's (RFC 8474 §5.2), decided by the first messages
+    and None before, so that no Thread is half of one kind when a server begins to have them.
     """
 
     def __init__(self, *, given_ids: bool = False) -> None:
         self.emails = EmailTable(given_ids=given_ids)
         self.keywords = KeywordTable()
         self.mailboxes: dict[int, MailboxColumns] = {}
+        self.server_threads: bool | None = None
         self.members = 0
         self.flags = 0
 

@@ -116,7 +116,11 @@ def _complete(
     """Thread and header of the rows just made, which are the last ones."""
     emails = index.emails
     start = emails.size - len(made)
-    blocks, threads = messages.header, messages.thread or [b""] * len(messages.header)
+    if index.server_threads is None:
+        index.server_threads = any(messages.thread)
+    blocks, threads = messages.header, messages.thread
+    if not index.server_threads or not threads:
+        threads = [b""] * len(blocks)
     if len(made) < len(blocks):
         blocks, threads = [blocks[i] for i in made], [threads[i] for i in made]
         digests = [digests[i] for i in made]

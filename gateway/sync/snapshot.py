@@ -49,6 +49,7 @@ def capture(data: AccountData) -> dict[str, Any]:
     document: dict[str, Any] = {
         "version": VERSION,
         "tier": data.tier.value,
+        "server_threads": data.index.server_threads,
         "keywords": list(data.index.keywords.names),
         "size": size,
         "thread_keys": emails.thread_keys.tobytes(),
@@ -112,6 +113,7 @@ def load(octets: bytes, epoch: str) -> AccountData:
 def _load(document: dict[str, Any], epoch: str) -> AccountData:
     data = AccountData(Tier(document["tier"]), epoch)
     data.index.keywords = KeywordTable(tuple(document["keywords"]))
+    data.index.server_threads = document["server_threads"]
     emails, size = data.emails, document["size"]
     if emails.given is not None:
         given = document["given"].split("\n") if size else []

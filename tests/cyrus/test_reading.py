@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gateway.store.opening import open_store
 from tests.app.harness import client_of, settings
 from tests.cyrus.conftest import Connect
+from tests.mail.client import Client, connected
 from tests.mail.messages import RECEIVED, mail, reply
 from tests.servers.cyrus import Cyrus
 from tests.servers.mail_server import User
@@ -89,8 +92,8 @@ async def test_threads_are_the_servers_where_it_has_them(
     # Of another subject: to Cyrus a thread of its own, as RFC 5256 has it.
     server.append(user, "INBOX", reply(5, 1, subject="Another matter"))
     client = await connect(server, user)
-    emails = await client.emails(properties=["threadId", "messageId"])
-    threads = {email["messageId"][0]: email["threadId"] for email in emails}
+    emails = await client.emails(properties=["threadId"])
+    threads = await threads_of(client)
     answers = {threads[f"{n}@example.test"] for n in (1, 2, 3)}
     assert len(answers) == 1
     assert len(set(threads.values())) == 3
@@ -98,11 +101,31 @@ async def test_threads_are_the_servers_where_it_has_them(
     got = await client.call("Thread/get", ids=[thread_id])
     members = {e["id"] for e in emails if e["threadId"] == thread_id}
     assert set(got["list"][0]["emailIds"]) == members
-    again = await connect(server, user)
-    assert {
-        email["messageId"][0]: email["threadId"]
-        for email in await again.emails(properties=["threadId", "messageId"])
-    } == threads, "also without the store"
+    assert await threads_of(await connect(server, user)) == threads, "also without the store"
+
+
+async def test_threads_stay_of_one_kind_when_the_server_begins_to_have_them(
+    connect: Connect, start_cyrus: Callable[..., Cyrus], tmp_path: Path
+) -> None:
+    """RFC 8621 §3: answers join the thread they are of, in an account that is known."""
+    server = start_cyrus()
+    user = conversation(server)
+    store = open_store("memory://", b"x" * 32, tmp_path)
+    async with connected(server, user, tmp_path, store) as client:
+        before = await threads_of(client)
+    server.stop()
+    server.options = replace(server.options, conversations=True)
+    server.start()
+    server.append(user, "INBOX", reply(5, 1))
+    async with connected(server, user, tmp_path, store) as client:
+        after = await threads_of(client)
+    assert after == before | {"5@example.test": before["1@example.test"]}
+
+
+async def threads_of(client: Client) -> dict[str, str]:
+    """Thread id of each Message-ID."""
+    emails = await client.emails(properties=["threadId", "messageId"])
+    return {email["messageId"][0]: email["threadId"] for email in emails}
 
 
 @pytest.mark.checklist("P06")
