@@ -25,7 +25,7 @@ _THROTTLED_TEXT = re.compile(
     r"request is throttled|suggested backoff time|bandwidth limit|command rate|rate limit",
     re.IGNORECASE,
 )
-_BACKOFF = re.compile(r"backoff time: *(\d{1,9}) *(milli)?seconds?", re.IGNORECASE)
+_BACKOFF = re.compile(r"backoff time: *+(\d{1,9}) *+(milli)?seconds?", re.IGNORECASE)
 # Exchange lets users in who have no mailbox or no licence, and says so at their first command.
 _NOT_CONNECTED = re.compile(r"authenticated but not connected", re.IGNORECASE)
 _TOO_LONG = re.compile(

@@ -6,12 +6,8 @@ must do at most twice the work for twice the input.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-import re
 import sys
-from collections.abc import Callable, Iterator
-from re import _constants, _parser  # type: ignore[attr-defined]
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -26,48 +22,13 @@ from gateway.mime.preview import preview
 from gateway.mime.snippet import marked_preview
 from gateway.mime.structure import from_bodystructure
 from gateway.mime.threadsubject import thread_subject
-
-
-def _patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
-    for module in pkgutil.iter_modules(gateway.mime.__path__, "gateway.mime."):
-        for name, value in vars(importlib.import_module(module.name)).items():
-            for pattern in value.values() if isinstance(value, dict) else (value,):
-                if isinstance(pattern, re.Pattern):
-                    yield f"{module.name}.{name}", pattern
-
-
-REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
-ONE_CHARACTER = (_constants.IN, _constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY)
-
-
-def _bad_repeats(node: Any, ends_atomic_group: bool = False) -> Iterator[Any]:
-    """Repeats that can backtrack without bound, or that Python before 3.11.5 gets wrong.
-
-    Of one character, a repeat must be possessive; of more, the last thing in an atomic group:
-    possessive repeats of groups match too much there (https://github.com/python/cpython/issues/106052).
-    """
-    if isinstance(node, tuple) and len(node) == 2 and node[0] in REPEATS:
-        if node[1][1] is _constants.MAXREPEAT and not ends_atomic_group:
-            yield node
-        yield from _bad_repeats(node[1][2])
-    elif isinstance(node, tuple) and len(node) == 2 and node[0] is _constants.POSSESSIVE_REPEAT:
-        items = list(node[1][2])
-        if len(items) != 1 or items[0][0] not in ONE_CHARACTER:
-            yield node
-    elif isinstance(node, tuple) and len(node) == 2 and node[0] is _constants.ATOMIC_GROUP:
-        *items, last = node[1]
-        yield from _bad_repeats(items)
-        yield from _bad_repeats(last, ends_atomic_group=True)
-    elif isinstance(node, (_parser.SubPattern, list, tuple)):
-        for item in node:
-            yield from _bad_repeats(item)
+from tests.patterns import bad_repeats, patterns_of
 
 
 def test_no_pattern_can_backtrack_without_bound() -> None:
-    patterns = dict(_patterns())
+    patterns = dict(patterns_of(gateway.mime))
     assert len(patterns) > 20
-    for name, pattern in patterns.items():
-        assert not list(_bad_repeats(_parser.parse(pattern.pattern, pattern.flags))), name
+    assert {name: bad for name, each in patterns.items() if (bad := bad_repeats(each))} == {}
 
 
 def _calls(function: Callable[[Any], object], argument: object) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.imap.wire import encode
 from gateway.imap.wire.encode import Encoded
 
-_ORIGIN = re.compile(rb"<\d+>\Z")
+_ORIGIN = re.compile(rb"<\d++>\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import binascii
 import re
 
-_SHIFTED = re.compile(rb"&([^-&]*)-")
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e]+|&")
+_SHIFTED = re.compile(rb"&([^-&]*+)-")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]++|&")
 
 
 def encode(name: str) -> bytes:

@@ -7,7 +7,7 @@ import re
 from gateway.imap.wire.framer import Frame
 from gateway.imap.wire.responses import Untagged
 
-_START = re.compile(rb"\((?=\S) *")
+_START = re.compile(rb"\((?=\S) *+")
 
 
 def as_fetch(response: Untagged) -> Untagged:
