@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from gateway.sync.data import AccountData
+from tests.mail.client import connected
+from tests.servers.between import between
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail_server import MailServer, Message, User
+from tests.servers.scripted import Peer, Received
 from tests.sync import raw
 from tests.sync.conftest import Gateways
 from tests.sync.letters import letter, message_id
@@ -115,6 +120,36 @@ async def test_a_mailbox_that_is_made_again_is_another_one(
     after = mailbox_ids(account.data)
     assert after.pop("A/B") not in before.values()
     assert after == {path: id_ for path, id_ in before.items() if path != "A/B"}
+
+
+@pytest.mark.checklist("A09")
+@pytest.mark.parametrize("server", ["no-list-status", "cyrus-no-list-status"], indirect=True)
+async def test_a_mailbox_whose_status_is_refused_for_a_moment_keeps_its_id(
+    server: MailServer, tmp_path: Path
+) -> None:
+    """RFC 9051 §6.3.11: and so do the Emails in it; the next look finds what came meanwhile."""
+    user = furnish(server)
+    refuses = False
+
+    async def answer(peer: Peer, command: Received) -> bool:
+        refused = refuses and command.line.startswith((b"STATUS A/B ", b'STATUS "A/B" '))
+        if refused:
+            await peer.send(b"%s NO [UNAVAILABLE] not now" % command.tag)
+        return refused
+
+    async with (
+        between(server.imap_port, answer) as proxy,
+        connected(server, user, tmp_path, port=proxy.port) as client,
+    ):
+        account = client.account
+        emails, mailboxes = await email_ids(account), mailbox_ids(account.data)
+        refuses = True
+        server.append_all(user, "A/B", [letter(8)])
+        assert await email_ids(account) == emails
+        assert mailbox_ids(account.data) == mailboxes
+        refuses = False
+        assert (await email_ids(account)).items() > emails.items()
+        assert mailbox_ids(account.data) == mailboxes
 
 
 @pytest.mark.checklist("N02")
