@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from gateway.imap.errors import ProtocolError
 from gateway.imap.wire import items, responses
+from gateway.imap.wire.fetchrow import fetch_items
 from gateway.imap.wire.fetchshape import Columns, Shape
 from gateway.imap.wire.framer import Framer
 from gateway.imap.wire.responses import Untagged
+from tests.imap import transcripts
 from tests.imap.streams import ATOMS, OCTETS, chunked, is_quotable, literal, quoted
+from tests.imap.transcripts import Transcript
 
 HEADER = items.section("HEADER.FIELDS", fields=["From", "To"], window=(0, 65536))
 PASS_1 = [
@@ -27,6 +30,14 @@ PASS_1 = [
 ]
 FLAGS = [items.UID, items.FLAGS, items.MODSEQ]
 STRUCTURES = [items.UID, items.BODYSTRUCTURE]
+ASKED = {
+    "pass 1": PASS_1,
+    "RFC 8474": [items.UID, items.FLAGS, items.INTERNALDATE, items.SIZE, items.EMAILID, HEADER],
+    "Gmail": [items.UID, items.FLAGS, items.MODSEQ, items.SIZE, items.X_GM_MSGID, HEADER],
+    "flags": FLAGS,
+    "structures": STRUCTURES,
+    "all": [items.UID, items.FLAGS, items.BODYSTRUCTURE, HEADER],
+}
 HOSTILE = b"Subject: x\r\n\r\n)\r\n* 5 FETCH (UID 666 FLAGS (\\Seen) MODSEQ (1) "
 
 
@@ -71,13 +82,18 @@ def read(asked: list[items.Item], chunks: list[bytes], *, fast: bool) -> Reading
     return reading
 
 
-_numbers = st.integers(0, 1 << 63).map(lambda n: b"%d" % n) | st.sampled_from(
-    [b"007", b"-1", b"9e6"]
+_numbers = st.integers(0, 1 << 64).map(lambda n: b"%d" % n) | st.sampled_from(
+    [b"007", b"-1", b"9e6", b"9.3736e+06", b"0", b"1" * 19, b"9" * 19, b"9" * 25, b"NIL", b'"5"']
+)
+_uids = st.integers(1, 999).map(lambda n: b"%d" % n) | st.sampled_from(
+    [b"4294967295", b"3999999999", b"1000000000", b"007", b'"12"']
 )
 _strings = OCTETS.map(lambda o: quoted(o) if is_quotable(o) else literal(o))
-_flags = st.lists(ATOMS | st.sampled_from([b'"q"', b"5", b"NIL"]), max_size=3).map(
-    lambda flags: b"FLAGS (%s)" % b" ".join(flags)
-)
+_flags = st.lists(
+    ATOMS
+    | st.sampled_from([b'"q"', b'"\\\\Seen"', b"5", b"NIL", b"a[b]", b"\xc3\xa4", b"a\tb", b"(x)"]),
+    max_size=3,
+).map(lambda flags: b"FLAGS (%s)" % b" ".join(flags)) | st.just(b"FLAGS NIL")
 _structure = st.recursive(
     _strings | st.sampled_from([b"NIL", b"12", b'"a) X"', b"nil"]),
     lambda inner: st.lists(inner, min_size=1, max_size=4).map(lambda p: b"(%s)" % b" ".join(p)),
@@ -89,14 +105,25 @@ _header = st.one_of(
     OCTETS.map(lambda octets: literal(HOSTILE + octets)),
 )
 _ITEMS: dict[str, st.SearchStrategy[bytes]] = {
-    "UID": st.integers(1, 999).map(lambda n: b"UID %d" % n),
+    "UID": _uids.map(lambda n: b"UID " + n),
     "FLAGS": _flags,
     "MODSEQ": _numbers.map(lambda n: b"MODSEQ (%s)" % n),
     "INTERNALDATE": st.sampled_from(
-        [b'INTERNALDATE "01-Mar-2024 09:00:00 +0000"', b"INTERNALDATE NIL", b'INTERNALDATE "\\""']
+        [
+            b'INTERNALDATE "01-Mar-2024 09:00:00 +0000"',
+            b"INTERNALDATE NIL",
+            b'INTERNALDATE "\\""',
+            b'INTERNALDATE "a"b"',
+            b'INTERNALDATE ""',
+            b"INTERNALDATE {3}\r\na b",
+        ]
     ),
     "RFC822.SIZE": _numbers.map(lambda n: b"RFC822.SIZE " + n),
-    "X-GUID": (ATOMS | _strings).map(lambda v: b"X-GUID " + v),
+    "X-GUID": (ATOMS | _strings | st.just(b"")).map(lambda v: b"X-GUID " + v),
+    "EMAILID": (ATOMS.map(lambda v: b"(%s)" % v) | ATOMS | st.sampled_from([b"NIL", b"(NIL)"])).map(
+        lambda v: b"EMAILID " + v
+    ),
+    "X-GM-MSGID": (_numbers | ATOMS).map(lambda v: b"X-GM-MSGID " + v),
     HEADER.name: _header.map(lambda v: b"BODY[HEADER.FIELDS (FROM TO)]<0> " + v),
     "BODYSTRUCTURE": (_structure | st.just(b"NIL")).map(lambda v: b"BODYSTRUCTURE " + v),
 }
@@ -135,12 +162,12 @@ _PLAIN = {  # so that whole rows often have the fast shape
     "INTERNALDATE": b'INTERNALDATE "01-Mar-2024 09:00:00 +0000"',
     "RFC822.SIZE": b"RFC822.SIZE 123",
     "X-GUID": b"X-GUID abc",
+    "EMAILID": b"EMAILID (M5)",
+    "X-GM-MSGID": b"X-GM-MSGID 1278455344230334865",
 }
 
 
-@pytest.mark.parametrize(
-    "asked", [PASS_1, FLAGS, STRUCTURES], ids=["pass 1", "flags", "structures"]
-)
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED.keys())
 @settings(max_examples=250, deadline=None)
 @given(st.data())
 def test_both_ways_agree_on_any_stream_and_any_split(
@@ -165,6 +192,54 @@ def _row(uid: int, header: bytes = b"From: a\r\n\r\n", guid: bytes = b"abc") -> 
         b'* %d FETCH (UID %d FLAGS (\\Seen $Forwarded) MODSEQ (12) INTERNALDATE "01-Mar-2024'
         b' 09:00:00 +0000" RFC822.SIZE 123 X-GUID %s BODY[HEADER.FIELDS (FROM TO)]<0> %s)\r\n'
     ) % (uid, uid, guid, literal(header))
+
+
+def _columns(asked: list[items.Item], stream: bytes, chunk: int, *, fast: bool) -> Reading:
+    return read(asked, [stream[at : at + chunk] for at in range(0, len(stream), chunk)], fast=fast)
+
+
+_FETCHES = [each for each in transcripts.transcripts() if each.count(rb"\* \d+ FETCH")]
+
+
+@pytest.mark.parametrize("played", _FETCHES, ids=[each.name for each in _FETCHES])
+def test_both_ways_agree_on_what_real_servers_sent(played: Transcript) -> None:
+    """Whatever had been asked for, and however it comes."""
+    stream = played.octets
+    sizes = [len(stream), 1024] if len(stream) > 10_000 else [len(stream), 1024, 17, 1]
+    for asked in ASKED.values():
+        general = _columns(asked, stream, len(stream), fast=False)
+        for size in sizes:
+            fast = _columns(asked, stream, size, fast=True)
+            assert fast.columns == general.columns
+            assert fast.others == general.others
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["as asked", "the other way round"])
+def test_both_ways_agree_on_rows_made_of_what_real_servers_sent(order: int) -> None:
+    """The parts of real rows, in rows of the shape that is asked for."""
+    parts = [_real_items(response) for each in _FETCHES for response in each.untagged()]
+    rows = [row for row in parts if {"UID", "FLAGS"} <= row.keys()]
+    structures = [row for row in parts if {"UID", "BODYSTRUCTURE"} <= row.keys()]
+    assert len(rows) > 150
+    assert len(structures) > 40
+    for asked, found in ((FLAGS, rows), (STRUCTURES, structures)):
+        names = [item.name for item in asked][::order]
+        stream = b"".join(
+            b"* %d FETCH (%s)\r\n"
+            % (number, b" ".join(b"%s %s" % (n.encode(), row[n]) for n in names if n in row))
+            for number, row in enumerate(found, 1)
+        )
+        general = _columns(asked, stream, len(stream), fast=False)
+        fast = _columns(asked, stream, 4096, fast=True)
+        assert fast.columns == general.columns
+        assert fast.others == general.others
+        assert fast.fast_rows > len(found) / 2
+
+
+def _real_items(response: Untagged) -> dict[str, bytes]:
+    if response.name != "FETCH":
+        return {}
+    return {name: raw for name, _, raw in fetch_items(response) if raw}
 
 
 def test_ordinary_rows_go_the_fast_way() -> None:
