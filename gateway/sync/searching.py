@@ -43,10 +43,11 @@ DEADLINE = 60.0
 """Seconds that a client waits for a search. What was found until then is kept."""
 TURN_SECONDS = 2.0
 """Seconds after which a connection is given back, for others to use in between."""
-# Messages of one SEARCH: the first ones tell how many there can be in half a turn. More in one
-# answer would take the loop too long to read.
+# Messages of one SEARCH: the first ones tell how many fit into half a turn, and how many of them
+# match. More of these in one answer would take the loop too long to read.
 _SLICE_FIRST = 500
-_SLICE_MOST = 10_000
+_SLICE_MOST = 100_000
+_MATCHING_MOST = 10_000
 # Mail moves while it is searched; what three rounds do not find anywhere is not there.
 _ROUNDS = 3
 # Connections of a pool that are not for searches: the watcher's, and one for other requests.
@@ -78,14 +79,15 @@ class TooManyToSearch(ImapError):
 
 @dataclass(slots=True)
 class _Pace:
-    """How many messages are searched by one command: as many as take half a turn."""
+    """How many messages are searched by one command."""
 
     size: int
 
-    def took(self, count: int, seconds: float) -> None:
-        """So many took so long."""
+    def took(self, count: int, matching: int, seconds: float) -> None:
+        """So many took so long, and so many of them matched: of the next, twice as many may."""
         fitting = int(count * TURN_SECONDS / 2 / max(seconds, 1e-6))
-        self.size = min(_SLICE_MOST, max(_SLICE_FIRST, fitting))
+        readable = _MATCHING_MOST * count // max(2 * matching, 1)
+        self.size = max(_SLICE_FIRST, min(fitting, readable, _SLICE_MOST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +271,7 @@ async def _take_turn(
         except CommandRefused as refused:
             await _explain(connection, wire, refused)
         now = time.monotonic()
-        pace.took(count, now - started)
+        pace.took(count, len(matching[-1]), now - started)
         left -= count
         before = []
         if now >= end:
