@@ -22,8 +22,11 @@ from gateway.sync.errors import MessageGone
 from gateway.sync.reader import DEADLINE
 from gateway.sync.sections import Place
 
-PIECE = 1 << 19
-"""Octets of a piece. Servers find each place anew, so that small ones are slow."""
+PIECE = 6720 * 78
+"""Octets of a piece: servers find each place anew, so that small ones are slow.
+
+They are lines of base64 as RFC 2045 §6.8 has them, so that pieces of it are decoded as they are.
+"""
 
 _PIPELINED = 2  # pieces that the server is asked for at once
 _WINDOW = 4  # pieces that are asked for or wait to be used
@@ -147,14 +150,15 @@ class _Reading:
                 selected = await examine(connection, mailbox.wire) if again else connection.selected
                 if selected is None or selected.uidvalidity != uidvalidity:
                     return False
-                return await self._read_on(connection, uid)
+                return await self._read_on(connection, uid, again=again)
         except MailboxUnavailable:
             return False
 
-    async def _read_on(self, connection: Connection, uid: int) -> bool:
+    async def _read_on(self, connection: Connection, uid: int, *, again: bool) -> bool:
         self._under_way.clear()
         is_there = True
-        asked = self._commands(uid)
+        # Yandex tells no value of an empty part, and other servers none of a message just gone.
+        asked = self._commands(uid, untold=b"" if again and not self._came else None)
         async for octets in connection.stream(asked, window=_PIPELINED):
             start, wanted = self._under_way.popleft()
             if octets is None:
@@ -165,7 +169,7 @@ class _Reading:
                 asked.close()  # what else is under way is not what follows
         return is_there
 
-    def _commands(self, uid: int) -> Generator[FetchWindow, None, None]:
+    def _commands(self, uid: int, untold: bytes | None) -> Generator[FetchWindow, None, None]:
         """Windows from where we are, as long as there is room for what they bring."""
         extent = self._extent
         place = extent.place
@@ -179,7 +183,7 @@ class _Reading:
             window = place.start + start, octets
             section = items.section(place.name, place.part, place.fields, window)
             self._under_way.append((start, octets))
-            yield FetchWindow(uid, section, *window)
+            yield FetchWindow(uid, section, *window, untold=untold)
             start += octets
 
     def _window(self, start: int) -> int:
