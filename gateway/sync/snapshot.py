@@ -139,9 +139,11 @@ def _load(document: dict[str, Any], epoch: str) -> AccountData:
 def _load_mailbox(data: AccountData, entry: dict[str, Any]) -> None:
     if entry["number"] in data.index.mailboxes:
         raise NotASnapshot("number")
+    if not isinstance(entry["wire"], bytes):
+        raise NotASnapshot("wire")
     columns = data.index.mailbox(entry["number"])
     data.numbers[entry["id"]] = entry["number"]
-    data.wires[entry["id"]] = bytes(entry["wire"])
+    data.wires[entry["id"]] = entry["wire"]
     columns.uidvalidity = entry["uidvalidity"]
     columns.uidnext = entry["uidnext"]
     columns.highestmodseq = entry["highestmodseq"]
