@@ -6,6 +6,7 @@ The values come from a header or, taken apart, from BODYSTRUCTURE (RFC 9051 §7.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gateway.mime import words
 
@@ -18,7 +19,16 @@ _MEDIA_TYPE = re.compile(rb"(" + _TOKEN + rb"/" + _TOKEN + rb")(?:/|\Z)")
 
 def text(value: bytes) -> str:
     """A value as text, without line ends and the white space around it."""
+    return _word(value) if len(value) <= _SHORT else _text(value)
+
+
+def _text(value: bytes) -> str:
     return words.plain(words.unfold(value)).strip()
+
+
+# Types, encodings and dispositions are the same few words in nearly all messages.
+_SHORT = 32
+_word = lru_cache(maxsize=1024)(_text)
 
 
 def media_type(token: bytes) -> str | None:

@@ -7,7 +7,8 @@ other text, which RFC 2047 §5 forbids and many senders write.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from gateway.mime import charset, words
@@ -29,7 +30,7 @@ _SPACE = re.compile(rb"\s++")
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 
 
-def from_list(pairs: object) -> dict[str, str]:
+def from_list(pairs: object) -> Mapping[str, str]:
     """RFC 9051 §7.5.2 body-fld-param: attribute and value in turn, or NIL.
 
     Names come in lower case; of a parameter that is given twice the first counts. What is not a
@@ -37,12 +38,13 @@ def from_list(pairs: object) -> dict[str, str]:
     """
     if not isinstance(pairs, Sequence) or isinstance(pairs, (bytes, str)):
         return {}
-    given = (
+    given = tuple(
         (attribute, value)
         for attribute, value in zip(pairs[::2], pairs[1::2], strict=False)
         if isinstance(attribute, bytes) and isinstance(value, bytes)
     )
-    return _collect(given)
+    # Most parts have one parameter, a charset, and there are few of these.
+    return _only(given) if len(given) == 1 and len(given[0][1]) <= _SHORT else _collect(given)
 
 
 def split(value: bytes) -> tuple[bytes, list[bytes]]:
@@ -65,7 +67,7 @@ def split(value: bytes) -> tuple[bytes, list[bytes]]:
     return _Tolerant(unfolded).read()
 
 
-def parse(value: bytes) -> tuple[str, dict[str, str]]:
+def parse(value: bytes) -> tuple[str, Mapping[str, str]]:
     """A raw field value as its token and its decoded parameters, see `split` and `from_list`."""
     token, pairs = split(value)
     return words.plain(token), from_list(pairs)
@@ -193,3 +195,8 @@ def _decode_extended(sections: list[tuple[bool, bytes]]) -> str:
         return _decode_plain(joined)
     text, _ = charset.decode(joined, words.plain(name))
     return words.without_controls(text).strip()
+
+
+_SHORT = 32
+_only: Callable[[tuple[tuple[bytes, bytes], ...]], Mapping[str, str]]
+_only = lru_cache(maxsize=1024)(_collect)
