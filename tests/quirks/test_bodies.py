@@ -293,6 +293,19 @@ async def test_a_section_without_a_value_is_asked_for_again_and_then_empty(
     assert found["value"] == value
 
 
+@pytest.mark.quirk(63)
+@pytest.mark.parametrize(("times", "value"), [(99, b""), (1, b"Hello.\r\n")])
+async def test_a_download_without_a_value_is_tried_again_and_then_empty(
+    times: int, value: bytes, tmp_path: Path
+) -> None:
+    small = _Silent()
+    async with Scripted(small) as server, account_of(server, tmp_path) as account:
+        client = Client(account)
+        email = await client.email("textBody")
+        small.times = times
+        assert await client.blob(email["textBody"][0]["blobId"]) == value
+
+
 @pytest.mark.quirk(52)
 async def test_envelopes_are_neither_asked_for_nor_in_the_way(tmp_path: Path) -> None:
     """SmarterMail, Domino and others get them wrong; header fields are read as they are."""
