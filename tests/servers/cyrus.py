@@ -16,6 +16,8 @@ from tests.servers.process import Child, ServerFailedError, find_program, free_p
 START_ATTEMPTS = 3
 SPECIAL_USE = ("Drafts", "Sent", "Trash", "Junk", "Archive")
 _PROGRAMS = ("master", "imapd", "idled", "ctl_cyrusdb")
+_MEMORY = Path("/dev/shm")
+_ROOM_OCTETS = 1 << 28
 _UNPRIVILEGED = "mail"  # whom Debian has on every machine
 
 
@@ -27,8 +29,9 @@ class Cyrus(MailServer):
         # Not pytest's tmp_path, for the reasons that Dovecot has.
         self.directory = Path(tempfile.mkdtemp(prefix="cyrus-"))
         self.directory.chmod(0o755)
+        self._data = _data_directory()
         for name in ("conf/db", "conf/socket", "mail", "proc", "lock", "run"):
-            (self.directory / name).mkdir(parents=True)
+            (self._data / name).mkdir(parents=True)
         _copy_programs(_unpacked(), self.directory / "bin")
         self._names = count(1)
         self._child: Child | None = None
@@ -62,19 +65,20 @@ class Cyrus(MailServer):
     def _configure(self) -> list[str]:
         """Write the configuration and return the command that starts the server."""
         base, programs = self.directory, self.directory / "bin"
-        (base / "imapd.conf").write_text(imapd_conf(self.options, base))
+        (base / "imapd.conf").write_text(imapd_conf(self.options, self._data))
         (base / "cyrus.conf").write_text(cyrus_conf(base, programs, self._port))
         user = pwd.getpwuid(os.geteuid()).pw_name
         as_user: list[str] = []
         if os.geteuid() == 0:  # as which Cyrus refuses to run
             user = _UNPRIVILEGED
             _give(base, user)
+            _give(self._data, user)
             ids = (f"--reuid={user}", f"--regid={user}", "--clear-groups")
             as_user = [find_program("setpriv"), *ids, "--pdeathsig=TERM"]
         environment = (f"CYRUS_USER={user}", f"LD_LIBRARY_PATH={programs}")
         options = ("-D", "-C", f"{base}/imapd.conf", "-M", f"{base}/cyrus.conf")
         # -D: stay in the foreground.
-        master = [f"{programs}/master", *options, "-p", f"{base}/run/master.pid"]
+        master = [f"{programs}/master", *options, "-p", f"{self._data}/run/master.pid"]
         return [*as_user, find_program("env"), *environment, *master]
 
     def stop(self) -> None:
@@ -87,6 +91,7 @@ class Cyrus(MailServer):
         """End the server and remove its files."""
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self._data, ignore_errors=True)
 
     # --- Users and mail ------------------------------------------------------------------------
 
@@ -106,6 +111,18 @@ class Cyrus(MailServer):
                     expect_ok(client._simple_command("CREATE", mailbox, f"(USE (\\{use}))"))
                     expect_ok(client.subscribe(mailbox))
         return user
+
+
+def _data_directory() -> Path:
+    """Make a directory for the mail, in memory if there is room.
+
+    Cyrus waits for the disk with each message, and can not be told not to.
+    """
+    has_room = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK)
+    has_room = has_room and shutil.disk_usage(_MEMORY).free > _ROOM_OCTETS
+    directory = Path(tempfile.mkdtemp(prefix="cyrus-", dir=_MEMORY if has_room else None))
+    directory.chmod(0o755)
+    return directory
 
 
 def _unpacked() -> Path:

@@ -42,19 +42,19 @@ class Options:
         return "" if self.altnamespace else f"INBOX{self.separator}"
 
 
-def imapd_conf(options: Options, base: Path) -> str:
-    """Return the text of imapd.conf for a server whose files are all below `base`.
+def imapd_conf(options: Options, data: Path) -> str:
+    """Return the text of imapd.conf for a server that keeps all below `data`.
 
     Every password is right: what Cyrus does with passwords is not what is tested with it.
     """
     suppressed = f"suppress_capabilities: {' '.join(options.without)}" if options.without else ""
     return f"""
-configdirectory: {base}/conf
-partition-default: {base}/mail
+configdirectory: {data}/conf
+partition-default: {data}/mail
 defaultpartition: default
-proc_path: {base}/proc
-mboxname_lockpath: {base}/lock
-idlesocket: {base}/run/idle
+proc_path: {data}/proc
+mboxname_lockpath: {data}/lock
+idlesocket: {data}/run/idle
 admins: {ADMIN}
 allowplaintext: yes
 sasl_pwcheck_method: alwaystrue

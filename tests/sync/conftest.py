@@ -38,7 +38,6 @@ LADDER: dict[str, Options | cyrus_config.Options] = {
     "cyrus-no-qresync": cyrus_config.Options(without=("QRESYNC",)),
     "cyrus-no-condstore": cyrus_config.Options(without=("QRESYNC", "CONDSTORE")),
     "cyrus-no-list-status": cyrus_config.Options(without=("LIST-STATUS",)),
-    "cyrus-no-esearch": cyrus_config.Options(without=("ESEARCH", "SORT", "ESORT")),
     "cyrus-no-objectid": cyrus_config.Options(without=("OBJECTID",)),
     # Neither messages nor mailboxes are named, and all that is derived.
     "cyrus-no-ids": cyrus_config.Options(without=("OBJECTID", "DIGEST=SHA1", "LIST-METADATA")),
@@ -54,9 +53,6 @@ STEPS = (
     "cyrus",
     "cyrus-no-qresync",
     "cyrus-no-condstore",
-    "cyrus-no-list-status",
-    "cyrus-no-esearch",
-    "cyrus-no-objectid",
     "cyrus-no-ids",
 )
 
