@@ -14,6 +14,7 @@ from tests.bench.figures import (
     bodies,
     cold,
     crowd,
+    downloads,
     inbox,
     indexing,
     labels,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "parsing": parsing,
     "memory": memory,
     "crowd": crowd,
+    "downloads": downloads,
     "threads": threads,
     "torture": torture,
 }

@@ -118,6 +118,12 @@ class Gateway:
             before, used = used, self._processor_seconds()
             idle = idle + _POLL_SECONDS if used - before < _BUSY_SHARE * _POLL_SECONDS else 0.0
 
+    def resident(self) -> int:
+        """Return how many octets of memory the process takes."""
+        pid = self._pid_file.read_text().strip()
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def _processor_seconds(self) -> float:
         pid = self._pid_file.read_text().strip()
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
