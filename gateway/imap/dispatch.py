@@ -197,7 +197,10 @@ class Dispatcher:
             return
         if response.name == "CAPABILITY":
             self.capabilities = Capabilities.parse(response.values)
-        if not any(running.command.collect(response) for running in list(self._running.values())):
+        for running in list(self._running.values()):
+            if running.command.collect(response):
+                break
+        else:
             self.on_unsolicited(response)
         if response.name == "BYE":
             self._bye = response.text.text
