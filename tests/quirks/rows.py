@@ -1,4 +1,4 @@
-"""Reads the rows of `tests/data/quirks.tsv`, those that wait, and the marks in the tests."""
+"""Reads the rows of `tests/data/quirks.tsv` and the marks in the tests' source."""
 
 from __future__ import annotations
 
@@ -8,18 +8,11 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 QUIRKS = TESTS / "data" / "quirks.tsv"
-WAITING = TESTS / "quirks" / "waiting.txt"
 
 
 def known_rows() -> list[int]:
     """Return the numbers of all rows, in their order."""
     return [int(line.partition("\t")[0]) for line in QUIRKS.read_text().splitlines()[1:]]
-
-
-def waiting_rows() -> list[int]:
-    """Return the rows about what the gateway does not do yet."""
-    lines = (line.partition("#")[0] for line in WAITING.read_text().splitlines())
-    return [int(word) for line in lines for word in line.split()]
 
 
 def cited_rows() -> dict[int, set[str]]:

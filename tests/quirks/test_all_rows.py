@@ -1,30 +1,24 @@
-"""RFC 9051 as servers have it: each known departure is cited by a test, or waits for a feature."""
+"""RFC 9051 as servers have it: each known departure is cited by a test."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.quirks.rows import citations, cited_rows, known_rows, waiting_rows
+from tests.quirks.rows import citations, cited_rows, known_rows
 
 
 def test_rows_are_numbered_one_after_the_other() -> None:
     assert known_rows() == [*range(1, 64)]
 
 
-def test_every_row_is_cited_by_a_test_or_waits() -> None:
-    accounted = {*cited_rows(), *waiting_rows()}
-    assert [row for row in known_rows() if row not in accounted] == []
+def test_every_row_is_cited_by_a_test() -> None:
+    cited = cited_rows()
+    assert [row for row in known_rows() if row not in cited] == []
 
 
 def test_every_cited_row_exists() -> None:
     known = set(known_rows())
     assert {row: places for row, places in cited_rows().items() if row not in known} == {}
-
-
-def test_rows_that_wait_exist_and_are_named_once() -> None:
-    known, waiting = set(known_rows()), waiting_rows()
-    assert [row for row in waiting if row not in known] == []
-    assert len(waiting) == len(set(waiting))
 
 
 def test_marks_are_found_wherever_they_stand() -> None:
