@@ -87,3 +87,7 @@ class ServerBusy(ImapError):
         self.code = code
         self.text = text
         self.seconds = seconds
+
+
+class Throttled(ServerBusy):
+    """The server finds that this user asks too much: all of the user's commands are to wait."""

@@ -20,6 +20,7 @@ from gateway.imap.errors import (
     ConnectionLost,
     ImapError,
     ServerBusy,
+    Throttled,
 )
 from gateway.imap.refusals import OVERQUOTA
 
@@ -40,7 +41,7 @@ class Pool:
     Those idle for `idle_seconds` are closed. After a failure to connect, the next attempt waits,
     longer each time and with jitter, so that many pools do not come back to a server at once;
     meanwhile callers get the same failure. So do all callers when the server finds that one asks
-    too much (ServerBusy), for as long as it says.
+    too much (Throttled), for as long as it says.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Pool:
             if mailbox is not None and examined and not _has(lent, mailbox):
                 await examine(lent, mailbox)
             yield lent
-        except (ServerBusy, AuthenticationFailed) as error:
+        except (Throttled, AuthenticationFailed) as error:
             self._refused = True
             self._failed(error)
             raise

@@ -9,7 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from gateway.imap.errors import AuthenticationFailed, CommandRefused, ImapError, ServerBusy
+from gateway.imap.errors import (
+    AuthenticationFailed,
+    CommandRefused,
+    ImapError,
+    ServerBusy,
+    Throttled,
+)
 from gateway.imap.wire import uidsets
 from gateway.imap.wire.encode import SequenceSet
 
@@ -57,7 +63,7 @@ def of_session(refused: CommandRefused, *, stores: bool) -> ImapError | None:
     if _NOT_CONNECTED.search(refused.text):
         return AuthenticationFailed(refused.code, refused.text)
     if _THROTTLED_TEXT.search(refused.text) or (refused.code == OVERQUOTA and not stores):
-        return ServerBusy(refused.code, refused.text, _suggested(refused.text))
+        return Throttled(refused.code, refused.text, _suggested(refused.text))
     return None
 
 

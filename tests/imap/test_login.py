@@ -8,7 +8,13 @@ import pytest
 
 from gateway import __version__
 from gateway.imap.connection import Connection, Credentials, Endpoint
-from gateway.imap.errors import AuthenticationFailed, CommandRefused, ImapError, ServerBusy
+from gateway.imap.errors import (
+    AuthenticationFailed,
+    CommandRefused,
+    ImapError,
+    ServerBusy,
+    Throttled,
+)
 from tests.servers.scripted import Peer, Received, Script, Scripted
 
 CREDENTIALS = Credentials("jo@example.test", 'pä"ss\\word')
@@ -149,7 +155,7 @@ async def test_what_no_login_can_carry_is_a_failed_one(text: str, greeting: byte
         (b"NO [INUSE] x", ServerBusy),
         (b"NO [UNAVAILABLE] Temporary authentication failure.", ServerBusy),
         (b"NO [ALERT] Too many simultaneous connections. (Failure)", ServerBusy),
-        (b"BAD Request is throttled. Suggested Backoff Time: 9 milliseconds", ServerBusy),
+        (b"BAD Request is throttled. Suggested Backoff Time: 9 milliseconds", Throttled),
         (b"BAD syntax", CommandRefused),
     ],
 )
