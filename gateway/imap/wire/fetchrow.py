@@ -11,15 +11,19 @@ from gateway.imap.wire.framer import Frame
 from gateway.imap.wire.responses import Untagged
 from gateway.imap.wire.tokens import Value
 
-_NAMES = items.IDENTITIES | items.THREADS | {
-    "UID",
-    "FLAGS",
-    "MODSEQ",
-    "INTERNALDATE",
-    "RFC822.SIZE",
-    "BODYSTRUCTURE",
-    "PREVIEW",
-}
+_NAMES = (
+    items.IDENTITIES
+    | items.THREADS
+    | {
+        "UID",
+        "FLAGS",
+        "MODSEQ",
+        "INTERNALDATE",
+        "RFC822.SIZE",
+        "BODYSTRUCTURE",
+        "PREVIEW",
+    }
+)
 _NO_NAME = b'"{~0123456789'  # how strings and numbers begin
 _STRUCTURE = re.compile(rb"[( ]BODYSTRUCTURE (?=\()", re.IGNORECASE)
 
