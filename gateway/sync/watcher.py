@@ -30,7 +30,8 @@ async def watch(data: AccountData, pool: Pool, changed: asyncio.Event) -> None:
     inbox = next((m for m in data.mailboxes.values() if m.role == "inbox"), None)
     if inbox is None or inbox.wire is None:
         return
-    if not await _idle(pool, inbox.wire, changed):
+    # The only connection of an account is for what its user asks for.
+    if pool.size < 2 or not await _idle(pool, inbox.wire, changed):
         await _poll(pool, inbox.wire, changed)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,10 +93,14 @@ class Gateways:
         """An empty store."""
         return open_store("memory://", b"x" * 32, self._directory)
 
-    def start(self, server: MailServer, store: Store | None = None) -> Accounts:
-        """A gateway in front of a server."""
-        endpoint = Endpoint("127.0.0.1", server.imap_port, "plain")
-        accounts = Accounts(Settings(endpoint, None), store or self.store())
+    def start(
+        self, server: MailServer, store: Store | None = None, *, connections: int | None = None
+    ) -> Accounts:
+        """A gateway in front of a server, by default with as many connections as by default."""
+        settings = Settings(Endpoint("127.0.0.1", server.imap_port, "plain"), None)
+        if connections is not None:
+            settings = replace(settings, connections=connections)
+        accounts = Accounts(settings, store or self.store())
         self._running.append(accounts)
         return accounts
 

@@ -114,3 +114,21 @@ async def test_a_server_without_idle_is_asked_every_now_and_then(
         await changed.wait()
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_the_only_connection_of_an_account_is_not_kept_for_watching(
+    dovecot: Dovecot, mailuser: User, gateways: Gateways
+) -> None:
+    """Design §4: what the user asks for comes first; changes are looked for by polling."""
+    dovecot.append_all(mailuser, "INBOX", [letter(1)])
+    accounts = gateways.start(dovecot, connections=1)
+    account = await accounts.login(mailuser.username, mailuser.password, "127.0.0.1")
+    changed = asyncio.Event()
+    async with asyncio.timeout(DEADLINE):
+        await account.indexed()
+        watching = asyncio.create_task(watch(account.data, account.pool, changed))
+        for number in range(2, 5):
+            await asyncio.to_thread(arrive, dovecot, mailuser)
+            assert (await account.recheck()).emails.size == number
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
