@@ -11,7 +11,7 @@ from gateway.mail import email_body
 from gateway.mail.backend import backend
 from gateway.mail.blob import BlobTooLarge, open_blob
 from gateway.mail.body_values import MAX_VALUES_OCTETS
-from gateway.mail.parsed_email import parse_request, parsed_email
+from gateway.mail.parsed_email import ParseRequest, parse_request, parsed_email
 from gateway.sync import ids
 from gateway.sync.account import Account
 from gateway.sync.turns import off_loop
@@ -35,15 +35,11 @@ async def run(account: Account, arguments: dict[str, Any], limits: Limits) -> di
     not_found: list[str] = []
     total = 0
     for blob_id in blob_ids:
-        blob = await open_blob(account, blob_id)
-        if blob is None:
+        try:
+            email = await _parsed(account, blob_id, request, limits)
+        except _NotFound:
             not_found.append(blob_id)
             continue
-        try:
-            octets = await blob.read(limits.max_size_upload)
-            email = await off_loop(len(octets), parsed_email, octets, blob_id, request)
-        except (BlobTooLarge, ids.UnnamedPart):
-            email = None
         if email is None:
             not_parsable.append(blob_id)
             continue
@@ -56,3 +52,21 @@ async def run(account: Account, arguments: dict[str, Any], limits: Limits) -> di
         "notParsable": not_parsable or None,
         "notFound": not_found or None,
     }
+
+
+class _NotFound(Exception):
+    """The account has no such blob."""
+
+
+async def _parsed(
+    account: Account, blob_id: str, request: ParseRequest, limits: Limits
+) -> dict[str, Any] | None:
+    """The Email that a blob is, None where it is none. Raises _NotFound, and ImapError."""
+    try:
+        blob = await open_blob(account, blob_id)
+        if blob is None:
+            raise _NotFound
+        octets = await blob.read(limits.max_size_upload)
+        return await off_loop(len(octets), parsed_email, octets, blob_id, request)
+    except (BlobTooLarge, ids.UnnamedPart):
+        return None

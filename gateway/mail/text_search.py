@@ -12,19 +12,12 @@ from gateway.imap.wire.criteria import Criteria
 from gateway.jmap.errors import MethodError
 from gateway.jmap.spec import COLLATIONS, STRING, Condition, Kind
 from gateway.mail.collation import sort_key
+from gateway.mail.email_headers import INDEXED_FIELDS
 from gateway.mail.search_words import search_words
 from gateway.mime import headers
 
 MAX_OCTETS: Final = 4000
 """Octets of one SEARCH without its UIDs: half of a command line that every server takes."""
-
-COLUMN: Final = frozenset(
-    {
-        *("date", "subject", "from", "sender", "reply-to", "to", "cc", "bcc"),
-        *("message-id", "in-reply-to", "references"),
-    }
-)
-"""The header fields that the index has of every Email, in lower case."""
 
 HeaderTest = Callable[[bytes], bool]
 
@@ -74,7 +67,7 @@ def _fitting(parts: Sequence[Text]) -> Iterator[list[Text]]:
 
 def _in(key: str) -> Callable[[str], Text | None]:
     """How a condition becomes one that looks for words where a search key does."""
-    field = key.lower() if key.lower() in COLUMN else None
+    field = key.lower() if key.lower() in INDEXED_FIELDS else None
 
     def text(value: str) -> Text | None:
         return _of_words(
@@ -89,7 +82,7 @@ def _in(key: str) -> Callable[[str], Text | None]:
 def _header(value: list[str]) -> Text | None:
     """RFC 8621 §4.4.1 `header`: a name, and what to look for in the field's value, if anything."""
     name, words = value[0], value[1] if len(value) > 1 else ""
-    field = name.lower() if name.lower() in COLUMN else None
+    field = name.lower() if name.lower() in INDEXED_FIELDS else None
     return _of_words(
         words,
         lambda word: criteria.header(name, word),

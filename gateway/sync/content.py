@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -256,26 +255,6 @@ class Content:
         spans = self._structure(row).spans
         return spans[part.part_id] if spans is not None else None
 
-    async def piece(self, row: int, section: str, start: int) -> bytes | None:
-        """At most PIECE octets of a body section from `start` on; None when the Email is gone.
-
-        Raises ImapError.
-        """
-        item = items.section(part=section, window=(start, PIECE))
-        for number, uids in self._reader.by_mailbox([row]).items():
-            (uid,) = uids
-            for again in (False, True):
-                fetches = partial(_fetches, [(uid, item)])
-                (result,) = await self._reader.run(number, fetches, again=again)
-                octets = _octets(result, uid, item)
-                if octets is not None:
-                    return octets
-        return None
-
-
-def _fetches(wanted: Sequence[tuple[int, Item]], _connection: Connection) -> list[Fetch]:
-    return [Fetch(b"%d" % uid, (item,)) for uid, item in wanted]
-
 
 def _array(uids: list[int]) -> Uids:
     return np.array(uids, np.uint32)
@@ -291,12 +270,6 @@ def _items(lacking: set[Want], previews_by_server: bool) -> list[Item]:
     if own_preview or not lacking.isdisjoint((Want.STRUCTURE, Want.ATTACHMENT)):
         asked.append(items.BODYSTRUCTURE)
     return asked
-
-
-def _octets(result: Fetched | CommandRefused, uid: int, item: Item) -> bytes | None:
-    fetched = result.partial if isinstance(result, CommandRefused) else result
-    rows = fetched.rows if isinstance(fetched, Fetched) else []
-    return next((row.sections.get(item.name) for row in rows if row.uid == uid), None)
 
 
 def _put(column: StringColumn, values: Iterable[tuple[int, bytes | None]]) -> None:
