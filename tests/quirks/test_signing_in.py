@@ -195,9 +195,7 @@ async def test_id_is_sent_after_each_login(tmp_path: Path) -> None:
         "NO [AUTHENTICATIONFAILED] LOGIN Invalid credentials",
     ],
 )
-async def test_whatever_a_refused_login_says_is_for_the_log_only(
-    text: str, tmp_path: Path
-) -> None:
+async def test_whatever_a_refused_login_says_is_for_the_log_only(text: str, tmp_path: Path) -> None:
     class Refusing(Small):
         async def authenticate(self, peer: Peer, command: Received) -> None:
             await peer.send(command.tag + b" " + text.encode())
