@@ -27,6 +27,7 @@ from gateway.mail.registry import TYPES, account_capabilities, session_capabilit
 from gateway.obs.log import get_logger
 from gateway.store import Store, StoreError, StoreUnavailable, open_store
 from gateway.sync.accounts import Accounts, Settings
+from gateway.sync.memory import keep_pages
 
 # On stopping, requests have this long to finish.
 _SHUTDOWN_SECONDS = 20.0
@@ -43,6 +44,7 @@ async def serve(config: Config, announce: Callable[[str], None]) -> None:
     `announce` is given the URL of the service once it answers. Raises OSError when a listener can
     not be opened, ssl.SSLError for CA files that are none, StoreError for a store that is no use.
     """
+    keep_pages()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

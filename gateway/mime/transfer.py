@@ -16,6 +16,8 @@ import re
 from string import hexdigits
 from typing import Literal, Protocol
 
+import pybase64
+
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(octet for octet in range(256) if octet not in _BASE64 + b"=")
 _WHITE = b" \t\r\n"
@@ -119,8 +121,7 @@ class _Base64:
         """What lines of base64 decode to; None for anything else."""
         if self._padded or b"=" in octets:
             return None
-        breaks = 2 * octets.count(b"\r\n") or octets.count(b"\n")
-        characters = len(octets) - breaks
+        characters = len(octets) - _breaks(octets)
         end = len(octets)
         missing = characters & 3
         while missing:
@@ -130,7 +131,7 @@ class _Base64:
             missing -= octets[end] not in b"\r\n"
         quantum = octets[end:].translate(None, b"\r\n")
         try:
-            decoded = binascii.a2b_base64(memoryview(octets)[:end])
+            decoded: bytes = pybase64.b64decode(memoryview(octets)[:end])
         except binascii.Error:
             return None
         if len(decoded) != characters // 4 * 3 or quantum.translate(None, _NOT_BASE64) != quantum:
@@ -166,6 +167,20 @@ class _Base64:
             self.problem = True
             run = run[:-1]
         return binascii.a2b_base64(run + b"=" * (-len(run) % 4))
+
+
+def _breaks(octets: bytes) -> int:
+    """How many octets line ends take; a wrong number if they are not all alike."""
+    first = octets.find(b"\r\n")
+    length = octets.find(b"\r\n", first + 2) - first
+    if 0 <= first < length:
+        lines = (len(octets) - first - 2) // length + 1
+        # Lines that are all equally long, as nearly always, need not be looked for.
+        if octets[first + 1 :: length].count(b"\n") == lines and octets[first::length].startswith(
+            b"\r" * lines
+        ):
+            return 2 * lines
+    return 2 * octets.count(b"\r\n") or octets.count(b"\n")
 
 
 class _QuotedPrintable:

@@ -18,7 +18,8 @@ from tests.app.harness import Client, client_of, settings
 from tests.servers.dovecot import Dovecot, User
 
 SECONDS = 60.0
-NOISE = Random(8620).randbytes(6_000_000)
+# More than the buffers of two sockets and what the gateway reads ahead.
+NOISE = Random(8620).randbytes(12_000_000)
 
 
 def message(octets: bytes) -> bytes:
