@@ -48,8 +48,7 @@ _WANTS = {
 @backend
 async def load(account: Account, request: GetRequest) -> GetResult:
     """RFC 8621 §4.2."""
-    bodies = email_body.body_request(request.arguments)
-    wanted = _Wanted(request, bodies, header_request(request.properties))
+    wanted = _Wanted.of(request)
     data = await account.fresh()
     state = data.email_state()
     rows = data.emails.rows(request.ids or ())
@@ -60,43 +59,49 @@ async def load(account: Account, request: GetRequest) -> GetResult:
     # Here is where mail may have gone meanwhile; what is told of the rest holds at this moment.
     rows = {id_: row for id_, row in rows.items() if data.emails.placements(row)}
     records = _indexed(data, rows, request.properties)
-    turns = Turns()
+    turns, emails = Turns(), _Emails(account, wanted, found)
     for id_, row in rows.items():
         await turns.give()
-        _Emails(account, wanted, found).add(id_, row, values.get(row), records[id_])
+        emails.add(id_, row, values.get(row), records[id_])
     return GetResult(state, records)
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A request, and what has to be read for it."""
+    """A request, and what has to be read for it.
+
+    `message_header` is where the header fields are that are read each time, all or some; None
+    without any beyond those that are kept.
+    """
 
     request: GetRequest
     bodies: BodyRequest
     headers: HeaderRequest
+    needs_structure: bool
+    needs_preview: bool
+    part_headers: bool
+    message_header: Place | None
 
-    @property
-    def needs_structure(self) -> bool:
-        return self.request.sources >= STRUCTURE
-
-    @property
-    def part_headers(self) -> bool:
-        """Whether headers of parts are shown."""
-        return self.needs_structure and self.bodies.shape.needs_headers
+    @classmethod
+    def of(cls, request: GetRequest) -> _Wanted:
+        """What a request wants. Raises MethodError invalidArguments."""
+        bodies = email_body.body_request(request.arguments)
+        asked = header_request(request.properties)
+        needs_structure = request.sources >= STRUCTURE
+        part_headers = needs_structure and bodies.shape.needs_headers
+        further = asked.fields - INDEXED_FIELDS
+        place = Place(name="HEADER.FIELDS", fields=tuple(sorted(further))) if further else None
+        if asked.is_whole or part_headers or not asked.is_askable:
+            place = MESSAGE_HEADER
+        needs_preview = request.sources >= PREVIEW
+        return cls(request, bodies, asked, needs_structure, needs_preview, part_headers, place)
 
     def kept(self) -> list[Want]:
         """What is read once and then kept."""
         sources = set(self.request.sources)
-        if self.message_header() == MESSAGE_HEADER:
+        if self.message_header == MESSAGE_HEADER:
             sources -= HEADER
         return [_WANTS[source] for source in sorted(sources & _WANTS.keys())]
-
-    def message_header(self) -> Place | None:
-        """The header fields that are read each time: all, some, or none beyond those kept."""
-        if self.headers.is_whole or self.part_headers or not self.headers.is_askable:
-            return MESSAGE_HEADER
-        further = self.headers.fields - INDEXED_FIELDS
-        return Place(name="HEADER.FIELDS", fields=tuple(sorted(further))) if further else None
 
 
 async def _read(
@@ -111,7 +116,7 @@ async def _read(
             root = account.content.structure(row)
             parts[row] = email_body.parts_with_values(root, wanted.bodies)
     sections = await body_values.needed(account, parts, wanted.bodies.max_bytes)
-    if (place := wanted.message_header()) is not None:
+    if (place := wanted.message_header) is not None:
         sections += [Section(row, place, PIECE) for row in rows]
     if wanted.part_headers:
         for row in rows:
@@ -119,6 +124,8 @@ async def _read(
             root = account.content.structure(row)
             shown = email_body.shown_parts(root, wanted.request.properties)
             sections += [account.content.header(row, part) for part in shown]
+    if not sections:
+        return {}, {row: {} for row in parts}
     found = await account.content.sections.read(dict.fromkeys(sections))
     if any((section.row, section.place) not in found for section in sections):
         await account.recheck()
@@ -156,14 +163,14 @@ class _Emails:
             record |= email_body.describe(root, source, names, shape)
         if values is not None:
             record["bodyValues"] = values
-        if self.wanted.request.sources >= PREVIEW:
+        if self.wanted.needs_preview:
             record["preview"] = content.preview(row)
 
     def _add_headers(self, row: int, record: dict[str, Any]) -> None:
         asked = self.wanted.headers
         if asked.is_empty:
             return
-        place = self.wanted.message_header()
+        place = self.wanted.message_header
         block = self.found.get((row, place), b"") if place is not None else b""
         if place == MESSAGE_HEADER:
             kept = headers.convenience(block) if asked.convenience else {}

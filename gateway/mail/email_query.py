@@ -185,7 +185,7 @@ async def _prepare(
         while any(len(rank.ranks) < data.emails.size for rank in ranks):
             for rank in ranks:
                 await rank.extend(data.emails.size, account.content.load_headers)
-        wanted = tree.wanted(data)
+        wanted = tree.wanted(data) if tree.has_text else None
         if wanted is None:
             return
         try:

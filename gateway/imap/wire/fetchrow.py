@@ -24,6 +24,8 @@ _NAMES = (
         "PREVIEW",
     }
 )
+_UID = re.compile(rb" *+\(UID (\d{1,10})")
+_LITERAL_SECTION = re.compile(rb" (BODY\[[0-9A-Z. ()-]*+\](?:<\d{1,20}>)?) \{\d{1,10}\}\r\n")
 _NO_NAME = b'"{~0123456789'  # how strings and numbers begin
 _STRUCTURE = re.compile(rb"[( ]BODYSTRUCTURE (?=\()", re.IGNORECASE)
 
@@ -34,11 +36,34 @@ def fetch_items(response: Untagged) -> list[tuple[str, Value, bytes]]:
     A BODYSTRUCTURE that is no IMAP data comes raw, with an empty list for its value: the message
     can be read without it. Raises ProtocolError when the response is no FETCH row.
     """
+    if (sections := _literal_sections(response)) is not None:
+        return sections
     try:
         return [*_items(response)]
     except ProtocolError:
         before, raw = _around_structure(response)
         return [*_items(before), ("BODYSTRUCTURE", [], raw)]
+
+
+def _literal_sections(response: Untagged) -> list[tuple[str, Value, bytes]] | None:
+    """The items of a row of a UID and sections in literals; None for any other row.
+
+    That is how bodies come, of many messages at once.
+    """
+    octets, literals = response.frame
+    uid = _UID.match(octets, response.start) if literals else None
+    if uid is None:
+        return None
+    found: list[tuple[str, Value, bytes]] = [("UID", uid[1], uid[1])]
+    at = uid.end()
+    for start, length in literals:
+        name = _LITERAL_SECTION.fullmatch(octets, at, start)
+        if name is None:
+            return None
+        at = start + length
+        section = octets[start:at]
+        found.append((items.label(name[1]), section, section))
+    return found if octets[at:] == b")" else None
 
 
 def _items(response: Untagged) -> Iterator[tuple[str, Value, bytes]]:
