@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -144,23 +144,22 @@ class _Piece:
     uid: int
     section: Section
     start: int
+    octets: int
+    item: Item
 
-    @property
-    def octets(self) -> int:
-        """As many as are wanted, or a few more: messages with equal windows share a command."""
-        wanted = max(1, min(PIECE, self.section.octets - self.start))
-        return max(_LEAST_WINDOW, 1 << (wanted - 1).bit_length())
-
-    @property
-    def item(self) -> Item:
-        return _item(self.section.place, self.start, self.octets)
+    @classmethod
+    def of(cls, uid: int, section: Section, start: int = 0) -> _Piece:
+        """As much as is wanted, or a bit more: messages with equal windows share a command."""
+        wanted = max(1, min(PIECE, section.octets - start))
+        octets = max(_LEAST_WINDOW, 1 << (wanted - 1).bit_length())
+        return cls(uid, section, start, octets, _item(section.place, start, octets))
 
     def after(self, octets: int) -> _Piece | None:
         """The piece that follows when this one brought so many octets."""
         end = self.start + octets
         if octets < self.octets or end >= self.section.octets:
             return None
-        return replace(self, start=end)
+        return _Piece.of(self.uid, self.section, end)
 
 
 @lru_cache(maxsize=1024)
@@ -169,7 +168,7 @@ def _item(place: Place, start: int, octets: int) -> Item:
 
 
 def _pieces(rows: dict[int, int], of_row: dict[int, list[Section]]) -> list[_Piece]:
-    return [_Piece(uid, section, 0) for uid, row in rows.items() for section in of_row[row]]
+    return [_Piece.of(uid, section) for uid, row in rows.items() for section in of_row[row]]
 
 
 def _distinct(pieces: Iterable[_Piece]) -> tuple[list[_Piece], list[_Piece]]:
