@@ -108,14 +108,18 @@ def of_message(message: Message) -> bytes:
 
 
 def _unpack(raw: bytes) -> Structure:
-    tree, spans = msgpack.unpackb(raw[len(_PARSED) :], strict_map_key=False)
+    """What of_message() packed; of what is damaged, one part of unknown content."""
+    try:
+        tree, spans = msgpack.unpackb(raw[len(_PARSED) :], strict_map_key=False)
+        return Structure(_part(tree), {id_: Span(*octets) for id_, octets in spans.items()}, True)
+    except (ValueError, TypeError, AttributeError, IndexError, msgpack.UnpackException):
+        return Structure(from_bodystructure(None), None, False)
 
-    def part(values: list[Any]) -> Part:
-        *simple, children = values
-        simple[6] = tuple(simple[6]) if simple[6] is not None else None
-        return Part(*(*simple, tuple(map(part, children))))
 
-    return Structure(part(tree), {id_: Span(*octets) for id_, octets in spans.items()}, True)
+def _part(values: list[Any]) -> Part:
+    *simple, children = values
+    simple[6] = tuple(simple[6]) if simple[6] is not None else None
+    return Part(*(*simple, tuple(map(_part, children))))
 
 
 _models: Cache[bytes, Structure | None] = Cache(512)
