@@ -23,8 +23,6 @@ _DEFAULT_PROPERTIES = (
     *CONVENIENCE,
     *("hasAttachment", "preview", "bodyValues", *email_body.LISTS),
 )
-# As much of a text, in octets, fills a preview of 256 characters, mark-up included.
-_PREVIEWED = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ def _body_values(parsed: _Parsed) -> dict[str | None, Any]:
 
 def _preview(parsed: _Parsed) -> str:
     return preview.preview_of(
-        (parsed.value(part, _PREVIEWED)["value"], part.type == "text/html")
+        (parsed.value(part, preview.TEXT_OCTETS)["value"], part.type == "text/html")
         for part in body.preview_texts(parsed.message.root)
     )
 

@@ -9,6 +9,9 @@ from gateway.mime.html import html_text
 from gateway.mime.visible import boundary, visible
 from gateway.mime.words import without_controls
 
+TEXT_OCTETS = 8192
+"""As much of a text fills a preview, mark-up included."""
+
 MAX_CHARACTERS = 256
 """RFC 8621 §4.1.4; counted in UTF-16 code units, as clients count, so never more in characters."""
 

@@ -23,6 +23,7 @@ from gateway.imap.wire.encode import pack_uids
 from gateway.imap.wire.items import Item
 from gateway.mime import body, message, preview
 from gateway.mime.message import Span
+from gateway.mime.preview import TEXT_OCTETS
 from gateway.mime.structure import Part
 from gateway.sync import structures
 from gateway.sync.arrays import Uids
@@ -43,8 +44,6 @@ _PARSED = 1024
 _PARSING = 16
 # A larger message, in octets, is shown as the server tells it, right or wrong.
 _MENDED = 50_000_000
-# As much of a message's first text, in octets, fills a preview of 256 characters, mark-up included.
-_PREVIEWED = 8192
 
 
 class Want(Enum):
@@ -215,7 +214,7 @@ class Content:
         await self._mend(rows)
         wanted = {
             row: [
-                (part, self.body(row, part, body.octets_needed(part, _PREVIEWED) or part.size))
+                (part, self.body(row, part, body.octets_needed(part, TEXT_OCTETS) or part.size))
                 for part in body.preview_texts(self.structure(row))
             ]
             for row in rows
@@ -224,7 +223,10 @@ class Content:
         made = {}
         for row, texts in wanted.items():
             values = [
-                (body.body_value(octets, part, _PREVIEWED)["value"], part.type == "text/html")
+                (
+                    body.body_value(octets, part, TEXT_OCTETS)["value"],
+                    part.type == "text/html",
+                )
                 for part, section in texts
                 if (octets := found.get((row, section.place))) is not None
             ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
-TESTS = Path(__file__).parents[1]
+from tests import marks
+from tests.marks import TESTS
+
 CHECKLIST = TESTS / "data" / "jmap-mail-checklist.md"
 DONE = TESTS / "checklist" / "done.txt"
 
@@ -27,33 +26,7 @@ def declared_ids() -> list[str]:
 
 def cited_ids() -> dict[str, set[str]]:
     """Return each id that a test cites with the places, as `jmap/test_get.py:12`."""
-    places: dict[str, set[str]] = {}
-    for path in sorted(TESTS.rglob("test_*.py")):
-        for cited, line in citations(path.read_text()):
-            places.setdefault(cited, set()).add(f"{path.relative_to(TESTS)}:{line}")
-    return places
-
-
-def citations(source: str) -> Iterator[tuple[str, int]]:
-    """Yield each id and its line for every `pytest.mark.checklist(...)` of a module.
-
-    Raises:
-        ValueError: a mark cites nothing, or something that is not written out as a string.
-    """
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="checklist"), args=arguments):
-                if not arguments:
-                    raise ValueError(f"line {node.lineno}: the mark cites nothing")
-                for argument in arguments:
-                    yield _literal(argument), argument.lineno
-
-
-def _literal(argument: ast.expr) -> str:
-    match argument:
-        case ast.Constant(value=str(text)):
-            return text
-    raise ValueError(f"line {argument.lineno}: not an id written out as a string")
+    return marks.cited("checklist", str)
 
 
 def summary() -> str:

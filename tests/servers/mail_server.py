@@ -5,14 +5,13 @@ from __future__ import annotations
 import imaplib
 import re
 import socket
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from tests.servers.process import Server
 
 DOMAIN = "example.test"
 COMMAND_SECONDS = 30.0
@@ -35,14 +34,12 @@ class Message:
     internaldate: datetime | None = None
 
 
-class MailServer(ABC):
+class MailServer(Server):
     """One server with all its files in a directory of its own.
 
     Use as a context manager, or call `start` and `stop`; `stop` keeps the mail and the ports, so a
     further `start` is the same server after a restart. `close` removes everything.
     """
-
-    directory: Path
 
     @property
     @abstractmethod
@@ -52,41 +49,8 @@ class MailServer(ABC):
     # --- Life ----------------------------------------------------------------------------------
 
     @abstractmethod
-    def start(self) -> None:
-        """Start the server and wait for its greeting.
-
-        Raises:
-            ServerFailedError: it did not come up.
-        """
-
-    @abstractmethod
     def stop(self) -> None:
         """End the server; connections are cut, the mail stays."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """End the server and remove its files."""
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def log(self, lines: int = 80) -> str:
-        """Return the last lines of the server's log."""
-        text = (self.directory / "log").read_text(errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
 
     # --- Users and mail ------------------------------------------------------------------------
 

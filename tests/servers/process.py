@@ -8,10 +8,12 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 Ready = TypeVar("Ready")
 
@@ -105,3 +107,42 @@ class Child:
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
+
+
+class Server(ABC):
+    """A server with all its files, one of which is `log`, in a directory of its own."""
+
+    directory: Path
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            ServerFailedError: it did not come up.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the server and remove its files."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def log(self, lines: int = 80) -> str:
+        """Return the last lines of the server's log."""
+        text = (self.directory / "log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])

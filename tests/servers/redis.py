@@ -6,15 +6,13 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.servers.process import Child, find_program, free_port
+from tests.servers.process import Child, Server, find_program, free_port
 
 COMMAND_SECONDS = 10.0
 
 
-class Redis:
+class Redis(Server):
     """One server; `url` is what the gateway's `--store` takes.
 
     Attributes:
@@ -60,27 +58,6 @@ class Redis:
         """End the server and remove its files."""
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def log(self, lines: int = 80) -> str:
-        """Return the last lines of the server's log."""
-        text = (self.directory / "log").read_text(errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
 
     def flush(self) -> None:
         """Forget everything, as a cache may at any time."""
