@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.jmap.errors import RequestError, limit_exceeded, not_request, quoted
+from gateway.jmap.kinds import STRING_LIST, is_id
 from gateway.jmap.limits import Limits
-from gateway.jmap.spec import STRING_LIST, is_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from gateway.jmap.errors import RequestError, limit_exceeded, not_json
+from gateway.jmap.kinds import MAX_INT
 from gateway.jmap.limits import DEFAULTS
-from gateway.jmap.spec import MAX_INT
 
 
 def decode(body: bytes, *, max_depth: int, max_values: int = DEFAULTS.max_json_values) -> Any:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.jmap.errors import invalid_arguments, quoted
-from gateway.jmap.spec import BOOLEAN, STRING_LIST, UNSIGNED_INT, Argument, nullable
+from gateway.jmap.kinds import BOOLEAN, STRING_LIST, UNSIGNED_INT, nullable
+from gateway.jmap.spec import Argument
 from gateway.mime import body, body_part
 from gateway.mime.body_part import PartSource, Shape, UnknownProperties
 from gateway.mime.structure import Part

@@ -12,17 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gateway.jmap.spec import (
-    BOOLEAN,
-    ID,
-    STRING,
-    UNSIGNED_INT,
-    UTC_DATE,
-    Condition,
-    Filter,
-    FilterCondition,
-    list_of,
-)
+from gateway.jmap.kinds import BOOLEAN, ID, STRING, UNSIGNED_INT, UTC_DATE, list_of
+from gateway.jmap.spec import Condition, Filter, FilterCondition
 from gateway.sync.arrays import Mask
 from gateway.sync.data import AccountData
 from gateway.sync.emails import YES

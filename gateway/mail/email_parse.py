@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.jmap.errors import request_too_large
+from gateway.jmap.kinds import STRING_LIST, nullable
 from gateway.jmap.limits import Limits
-from gateway.jmap.spec import STRING_LIST, Argument, nullable
+from gateway.jmap.spec import Argument
 from gateway.mail import email_body
 from gateway.mail.backend import backend
 from gateway.mail.blob import BlobTooLarge, open_blob

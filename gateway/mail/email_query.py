@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from gateway.jmap.errors import MethodError
-from gateway.jmap.spec import BOOLEAN, Argument, Comparator, Query, QueryRequest, Results
+from gateway.jmap.kinds import BOOLEAN
+from gateway.jmap.spec import Argument, Comparator, Query, QueryRequest, Results
 from gateway.mail import email_filter, text_search
 from gateway.mail.backend import backend
 from gateway.mail.email_sort import SORTS, by_header, is_newest_first, ordered, rank_of

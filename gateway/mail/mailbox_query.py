@@ -7,10 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from gateway.jmap.kinds import BOOLEAN, ID, STRING, nullable
 from gateway.jmap.spec import (
-    BOOLEAN,
-    ID,
-    STRING,
     Argument,
     Condition,
     Filter,
@@ -18,7 +16,6 @@ from gateway.jmap.spec import (
     Query,
     QueryRequest,
     Sort,
-    nullable,
 )
 from gateway.mail.backend import backend
 from gateway.mail.collation import sort_key

@@ -9,8 +9,9 @@ from typing import Any, Final
 from gateway.jmap import filters
 from gateway.jmap.errors import request_too_large
 from gateway.jmap.filters import Filter, FilterCondition
+from gateway.jmap.kinds import OBJECT, STRING_LIST, nullable
 from gateway.jmap.limits import Limits
-from gateway.jmap.spec import OBJECT, STRING_LIST, Argument, DataType, Special, nullable
+from gateway.jmap.spec import Argument, DataType, Special
 from gateway.mail import body_values, email_query
 from gateway.mail.backend import backend
 from gateway.mail.capability import MAIL

@@ -10,7 +10,8 @@ from typing import Any, Final
 from gateway.imap.wire import criteria
 from gateway.imap.wire.criteria import Criteria
 from gateway.jmap.errors import MethodError
-from gateway.jmap.spec import COLLATIONS, STRING, Condition, Kind
+from gateway.jmap.kinds import STRING, Kind
+from gateway.jmap.spec import COLLATIONS, Condition
 from gateway.mail.collation import sort_key
 from gateway.mail.email_headers import INDEXED_FIELDS
 from gateway.mail.search_words import search_words

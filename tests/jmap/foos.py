@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.jmap.errors import MethodError
+from gateway.jmap.kinds import BOOLEAN, STRING, UNSIGNED_INT, nullable
 from gateway.jmap.registry import AccountRef
 from gateway.jmap.spec import (
-    BOOLEAN,
-    STRING,
-    UNSIGNED_INT,
     Argument,
     Condition,
     DataType,
@@ -22,7 +20,6 @@ from gateway.jmap.spec import (
     Query,
     QueryRequest,
     Sort,
-    nullable,
 )
 
 FOO_URI = "https://gateway.example/foo"

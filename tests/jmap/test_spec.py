@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.jmap.spec import (
+from gateway.jmap.kinds import (
     BOOLEAN,
     ID,
     ID_LIST,
@@ -17,17 +17,11 @@ from gateway.jmap.spec import (
     STRING_LIST,
     UNSIGNED_INT,
     UTC_DATE,
-    Argument,
-    Condition,
-    DataType,
-    Get,
     Kind,
-    Property,
-    Query,
-    Sort,
     list_of,
     nullable,
 )
+from gateway.jmap.spec import Argument, Condition, DataType, Get, Property, Query, Sort
 from tests.jmap.foos import FOO, NAME, SIZE, load, run
 
 ACCEPTED: list[tuple[Kind, list[object], list[object]]] = [
