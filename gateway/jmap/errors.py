@@ -86,6 +86,16 @@ def request_too_large(description: str) -> MethodError:
     return MethodError("requestTooLarge", description)
 
 
+def cannot_calculate_changes(description: str | None = None) -> MethodError:
+    """RFC 8620 §5.2, §5.6: a state is unknown or too old; the client drops what it has cached."""
+    return MethodError("cannotCalculateChanges", description)
+
+
+def too_many_changes(description: str | None = None) -> MethodError:
+    """RFC 8620 §5.6: a query has more changes than the client's `maxChanges`."""
+    return MethodError("tooManyChanges", description)
+
+
 def quoted(names: Iterable[str]) -> str:
     """The client's own names for a description: in order, the first few, and not too long."""
     shown = sorted(names)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from gateway.jmap.kinds import (
@@ -88,12 +88,17 @@ class Sort:
 
 
 # The arguments of the methods themselves. An id that is no Id is not refused: there is no such
-# object, and /get and /query have an answer for that.
+# object, and every method has an answer for that.
 ACCOUNT_ID: Final = Argument("accountId", STRING)
 GET_ARGUMENTS: Final = (
     ACCOUNT_ID,
     Argument("ids", nullable(STRING_LIST)),
     Argument("properties", nullable(STRING_LIST)),
+)
+CHANGES_ARGUMENTS: Final = (
+    ACCOUNT_ID,
+    Argument("sinceState", STRING),
+    Argument("maxChanges", nullable(UNSIGNED_INT)),
 )
 QUERY_ARGUMENTS: Final = (
     ACCOUNT_ID,
@@ -103,6 +108,15 @@ QUERY_ARGUMENTS: Final = (
     Argument("anchor", nullable(STRING)),
     Argument("anchorOffset", INT, 0),
     Argument("limit", nullable(UNSIGNED_INT)),
+    Argument("calculateTotal", BOOLEAN, False),
+)
+QUERY_CHANGES_ARGUMENTS: Final = (
+    ACCOUNT_ID,
+    Argument("filter", nullable(OBJECT)),
+    Argument("sort", nullable(list_of(OBJECT))),
+    Argument("sinceQueryState", STRING),
+    Argument("maxChanges", nullable(UNSIGNED_INT)),
+    Argument("upToId", nullable(STRING)),
     Argument("calculateTotal", BOOLEAN, False),
 )
 COMPARATOR_MEMBERS: Final = ("property", "isAscending", "collation")
@@ -132,17 +146,35 @@ class Get:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """RFC 8620 §5.2: /changes of a type.
+
+    `run` raises MethodError cannotCalculateChanges for a state it does not know.
+    """
+
+    run: Callable[[Any, ChangesRequest], Awaitable[ChangesResult]]
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
-    """RFC 8620 §5.5: /query of a type. `run` evaluates a checked filter and sort."""
+    """RFC 8620 §5.5, §5.6: /query of a type, and /queryChanges if there is `changes`.
+
+    `run` evaluates a checked filter and sort. `changes` says how the results differ from those at
+    an earlier query state; it raises MethodError cannotCalculateChanges for a state that it does
+    not know or that belongs to another query. `arguments` are the type's own, of both methods.
+    """
 
     run: Callable[[Any, QueryRequest], Awaitable[Results]]
     conditions: tuple[Condition, ...]
     sorts: tuple[Sort, ...]
     arguments: tuple[Argument, ...] = ()
     collations: tuple[str, ...] = COLLATIONS
+    changes: Callable[[Any, QueryChangesRequest], Awaitable[QueryChangesResult]] | None = None
 
     def __post_init__(self) -> None:
         _distinct("argument of /query", [a.name for a in QUERY_ARGUMENTS + self.arguments])
+        own = [a.name for a in QUERY_CHANGES_ARGUMENTS + self.arguments]
+        _distinct("argument of /queryChanges", own)
         # A FilterCondition must not have an "operator" property.
         _distinct("filter condition", ["operator", *(c.name for c in self.conditions)])
         _distinct("sort", [s.name for s in self.sorts])
@@ -180,11 +212,12 @@ class DataType:
     rfc: str
     properties: tuple[Property, ...]
     get: Get | None = None
+    changes: Changes | None = None
     query: Query | None = None
     special: tuple[Special, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.get is None and self.query is None and not self.special:
+        if not (self.get or self.changes or self.query or self.special):
             raise ValueError(f"{self.name}: no method is declared")
         _distinct(f"property of {self.name}", ["id", *(p.name for p in self.properties)])
         self._check_sources()
@@ -239,6 +272,32 @@ class GetResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangesRequest:
+    """A checked /changes. `max_changes` is at least 1 and at most what the server allows."""
+
+    since_state: str
+    max_changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesResult:
+    """What happened to the objects between `old_state`, which was asked for, and `new_state`.
+
+    No id occurs twice, and there are at most `max_changes` of them. With `has_more_changes`,
+    `new_state` is an intermediate state. `members` are further members of the response, such as
+    updatedProperties (RFC 8621 §2.2).
+    """
+
+    old_state: str
+    new_state: str
+    has_more_changes: bool
+    created: list[str]
+    updated: list[str]
+    destroyed: list[str]
+    members: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class FilterOperator:
     """RFC 8620 §5.5: `operator` is "AND", "OR" or "NOT" (none of the conditions match)."""
 
@@ -273,6 +332,35 @@ class QueryRequest:
     filter: Filter | None
     sort: tuple[Comparator, ...]
     arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryChangesRequest:
+    """A checked /queryChanges; `query` is what must have been asked to get `since_query_state`.
+
+    `max_changes` is the client's. It is compared with the result by the method itself, and is
+    here for a type that can tell early that there are too many.
+    """
+
+    query: QueryRequest
+    since_query_state: str
+    max_changes: int | None
+    up_to_id: str | None
+    calculate_total: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueryChangesResult:
+    """The difference of two results of one query; `gateway.jmap.differences` makes them.
+
+    No id occurs twice in `removed`, none in `added`, which has the index of each in the new
+    results, ascending. `total` may be None if it was not asked for.
+    """
+
+    new_query_state: str
+    total: int | None
+    removed: list[str]
+    added: list[tuple[str, int]]
 
 
 class Results(Protocol):
