@@ -1,7 +1,9 @@
 """Design §7: what the rest of the gateway may ask of the store.
 
-Only *rebuildable* data goes in: every value may vanish at any moment and is made again from the
-IMAP server. `Store` is what callers see; `Backend` is the little a database has to do for it.
+Only *rebuildable* data goes in: maps, index, change log. Every value may vanish at any moment;
+what IMAP can tell is made again from it, and where the log is gone, clients hear
+cannotCalculateChanges. `Store` is what callers see; `Backend` is the little a database has to do
+for it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class StoreError(Exception):
 class StoreUnavailable(StoreError):
     """The store does not serve now; the same call may succeed later.
 
-    A `save` that ends so was applied whole or not at all; which of the two is not known.
+    What was to be written then is written whole or not at all; which of the two is not known, and
+    it may still happen. Nothing is ever written twice.
     """
 
 
@@ -50,6 +53,20 @@ class Store(Protocol):
 
     async def save(self, account: str, entries: Mapping[str, bytes | None]) -> None:
         """Write all entries at once, or none; None deletes."""
+        ...
+
+    async def replace(
+        self, account: str, key: str, expected: bytes | None, entries: Mapping[str, bytes | None]
+    ) -> bool:
+        """Write all entries at once if the value at `key` is `expected`, else none; tell which.
+
+        It is `expected` when `load` would give just that at this moment: None means that there is
+        no value, or none that can be trusted. Of several callers, in whatever processes, that
+        expect the same value and bring different ones for `key`, one succeeds.
+
+        So that a call which ended in StoreUnavailable can be made again, it is a success, too, when
+        everything is already as `entries` says.
+        """
         ...
 
     async def delete_account(self, account: str) -> None:
@@ -78,6 +95,15 @@ class Backend(Protocol):
 
     async def write(self, owner: str, entries: Mapping[str, bytes | None]) -> None:
         """Write all entries, of which there is at least one, or none; None deletes."""
+        ...
+
+    async def swap(
+        self, owner: str, key: str, held: bytes | None, entries: Mapping[str, bytes | None]
+    ) -> bool:
+        """As `write` if there is `held` at `key` (None: nothing), octet for octet; else nothing.
+
+        `key` is one of `entries`. Whether they are in now: written, or found as they should be.
+        """
         ...
 
     async def drop(self, owner: str) -> None:

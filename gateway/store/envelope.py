@@ -4,6 +4,7 @@
 
 The seal is an HMAC over account, key and payload. A value that was damaged, forged, written by
 another version, or filed under another account or key does not open, and counts as never saved.
+What opens is octet for octet what `seal` gives, so that sealed values can be compared as they are.
 """
 
 from __future__ import annotations
@@ -28,9 +29,7 @@ class Unsealable(ValueError):
 
 def seal(secret: bytes, account: str, key: str, payload: bytes) -> bytes:
     """The octets to store for `payload`."""
-    frame = [SCHEMA, canonical(account), payload, _digest(secret, account, key, payload)]
-    packed: bytes = msgpack.packb(frame)
-    return packed
+    return _packed(SCHEMA, canonical(account), payload, _digest(secret, account, key, payload))
 
 
 def unseal(secret: bytes, account: str, key: str, octets: bytes) -> bytes:
@@ -50,7 +49,14 @@ def unseal(secret: bytes, account: str, key: str, octets: bytes) -> bytes:
         raise Unsealable("belongs to another account")
     if not hmac.compare_digest(digest, _digest(secret, account, key, payload)):
         raise Unsealable("is not as it was saved")
+    if octets != _packed(SCHEMA, holder, payload, digest):
+        raise Unsealable("is packed in another way")
     return payload
+
+
+def _packed(*frame: int | bytes) -> bytes:
+    packed: bytes = msgpack.packb(frame)
+    return packed
 
 
 def _digest(secret: bytes, account: str, key: str, payload: bytes) -> bytes:

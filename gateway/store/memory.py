@@ -30,7 +30,7 @@ class MemoryBackend:
         return {key: account[key] for key in keys if key in account}
 
     async def write(self, owner: str, entries: Mapping[str, bytes | None]) -> None:
-        """Nothing else runs in between: there is no await before the last entry is in."""
+        """Nothing else runs in between: nothing is awaited that would wait."""
         account = self._accounts.setdefault(owner, {})
         self._accounts.move_to_end(owner)
         for key, value in entries.items():
@@ -42,6 +42,16 @@ class MemoryBackend:
             del self._accounts[owner]
         while self._held > self._max_bytes:
             await self.drop(next(iter(self._accounts)))
+
+    async def swap(
+        self, owner: str, key: str, held: bytes | None, entries: Mapping[str, bytes | None]
+    ) -> bool:
+        """The comparison and the writing are one step, as in `write`."""
+        account = self._accounts.get(owner, {})
+        if account.get(key) == held:
+            await self.write(owner, entries)
+            return True
+        return all(account.get(name) == value for name, value in entries.items())
 
     async def drop(self, owner: str) -> None:
         """Forget one account."""

@@ -33,22 +33,30 @@ class SealedStore:
         if not wanted:
             return {}
         owner = names.owner(self._secret, account)
-        values: dict[str, bytes] = {}
-        for key, octets in (await self._backend.read(owner, wanted)).items():
-            try:
-                values[key] = unseal(self._secret, account, key, octets)
-            except Unsealable as error:
-                _log.warning("stored value ignored", owner=owner, key=key, reason=str(error))
-        return values
+        found = await self._backend.read(owner, wanted)
+        opened = {key: self._open(account, key, octets) for key, octets in found.items()}
+        return {key: payload for key, payload in opened.items() if payload is not None}
 
     async def save(self, account: str, entries: Mapping[str, bytes | None]) -> None:
         """See `Store.save`."""
-        sealed = {
-            names.check(key): None if payload is None else seal(self._secret, account, key, payload)
-            for key, payload in entries.items()
-        }
+        sealed = self._sealed(account, entries)
         if sealed:
             await self._backend.write(names.owner(self._secret, account), sealed)
+
+    async def replace(
+        self, account: str, key: str, expected: bytes | None, entries: Mapping[str, bytes | None]
+    ) -> bool:
+        """See `Store.replace`. What does not open is replaced only while it is what was read."""
+        owner = names.owner(self._secret, account)
+        sealed = self._sealed(account, {key: expected, **entries})
+        held = self._sealed(account, {key: expected})[key]
+        while not await self._backend.swap(owner, key, held, sealed):
+            if expected is not None:
+                return False
+            held = (await self._backend.read(owner, (key,))).get(key)
+            if held is not None and self._open(account, key, held) is not None:
+                return False
+        return True
 
     async def delete_account(self, account: str) -> None:
         """See `Store.delete_account`."""
@@ -65,3 +73,17 @@ class SealedStore:
     async def ping(self) -> None:
         """See `Store.ping`."""
         await self._backend.ping()
+
+    def _sealed(self, account: str, entries: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
+        return {
+            names.check(key): None if payload is None else seal(self._secret, account, key, payload)
+            for key, payload in entries.items()
+        }
+
+    def _open(self, account: str, key: str, octets: bytes) -> bytes | None:
+        try:
+            return unseal(self._secret, account, key, octets)
+        except Unsealable as error:
+            owner = names.owner(self._secret, account)
+            _log.warning("stored value ignored", owner=owner, key=key, reason=str(error))
+            return None

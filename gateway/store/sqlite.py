@@ -38,37 +38,35 @@ class SqliteBackend:
 
     async def read(self, owner: str, keys: Sequence[str]) -> dict[str, bytes]:
         """One statement, so one snapshot."""
-
-        def work(connection: sqlite3.Connection) -> dict[str, bytes]:
-            return dict(
-                connection.execute(
-                    "SELECT key, value FROM entry WHERE owner = ?"
-                    " AND key IN (SELECT value FROM json_each(?))",
-                    (owner, json.dumps(keys)),
-                ).fetchall()
-            )
-
-        return await self._run(work)
+        return await self._run(lambda connection: _select(connection, owner, keys))
 
     async def write(self, owner: str, entries: Mapping[str, bytes | None]) -> None:
         """One transaction."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("BEGIN IMMEDIATE")
-            for key, value in entries.items():
-                if value is None:
-                    connection.execute(
-                        "DELETE FROM entry WHERE owner = ? AND key = ?", (owner, key)
-                    )
-                else:
-                    connection.execute(
-                        "INSERT INTO entry VALUES (?, ?, ?)"
-                        " ON CONFLICT DO UPDATE SET value = excluded.value",
-                        (owner, key, value),
-                    )
+            _put(connection, owner, entries)
             connection.execute("COMMIT")
 
         await self._run(work)
+
+    async def swap(
+        self, owner: str, key: str, held: bytes | None, entries: Mapping[str, bytes | None]
+    ) -> bool:
+        """One transaction, which no other writer shares from the comparison on."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute("BEGIN IMMEDIATE")
+            done = _select(connection, owner, [key]).get(key) == held
+            if done:
+                _put(connection, owner, entries)
+            else:
+                found = _select(connection, owner, list(entries))
+                done = all(found.get(name) == value for name, value in entries.items())
+            connection.execute("COMMIT")
+            return done
+
+        return await self._run(work)
 
     async def drop(self, owner: str) -> None:
         """Delete the owner's rows."""
@@ -126,6 +124,28 @@ class SqliteBackend:
             raise
         self._connection = connection
         return result
+
+
+def _select(connection: sqlite3.Connection, owner: str, keys: Sequence[str]) -> dict[str, bytes]:
+    return dict(
+        connection.execute(
+            "SELECT key, value FROM entry WHERE owner = ?"
+            " AND key IN (SELECT value FROM json_each(?))",
+            (owner, json.dumps(keys)),
+        ).fetchall()
+    )
+
+
+def _put(connection: sqlite3.Connection, owner: str, entries: Mapping[str, bytes | None]) -> None:
+    for key, value in entries.items():
+        if value is None:
+            connection.execute("DELETE FROM entry WHERE owner = ? AND key = ?", (owner, key))
+        else:
+            connection.execute(
+                "INSERT INTO entry VALUES (?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET value = excluded.value",
+                (owner, key, value),
+            )
 
 
 def _open(path: Path) -> sqlite3.Connection:

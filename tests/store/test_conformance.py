@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from pathlib import Path
+from collections.abc import Callable
 
-import msgpack
 import pytest
 from structlog.testing import capture_logs
 
 from gateway.store import Store
 from gateway.store.base import Backend
-from gateway.store.envelope import SCHEMA, seal
 from gateway.store.keys import owner
-from gateway.store.memory import MemoryBackend
-from gateway.store.redis import RedisBackend
 from gateway.store.sealed import SealedStore
-from gateway.store.sqlite import SqliteBackend
-
-SECRET = b"0123456789abcdef0123456789abcdef"
-ALICE = "alice@example.org"
+from tests.store.values import ALICE, CORRUPT, SECRET
 
 # R11: names that some part of a system takes for the same, or cuts short.
 LOOKALIKES = (
@@ -41,44 +32,6 @@ LOOKALIKES = (
     "",
     "\udc80@x",
 )
-
-
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-async def connect(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Callable[[], Backend]]:
-    """Give a function that connects to one and the same database, as another process would."""
-    shared = MemoryBackend()
-
-    def new() -> Backend:
-        match request.param:
-            case "sqlite":
-                return SqliteBackend(tmp_path / "store.db")
-            case "redis":
-                return RedisBackend(request.getfixturevalue("redis_server").url)
-            case _:
-                return shared
-
-    async with AsyncExitStack() as stack:
-
-        def connect() -> Backend:
-            backend = new()
-            stack.push_async_callback(backend.close)
-            return backend
-
-        yield connect
-
-
-@pytest.fixture
-def backend(connect: Callable[[], Backend]) -> Backend:
-    """Give the raw backend under `store`."""
-    return connect()
-
-
-@pytest.fixture
-def store(backend: Backend) -> Store:
-    """Give an empty store."""
-    return SealedStore(backend, SECRET)
 
 
 async def test_gives_back_what_was_saved(store: Store) -> None:
@@ -168,39 +121,6 @@ async def test_deleting_an_account_leaves_nothing_of_it(store: Store) -> None:
     await store.delete_account("nobody")
     assert await store.load_many(ALICE, ["a", "b"]) == {}
     assert await store.size(ALICE) == 0
-
-
-def _flipped(octets: bytes, position: int) -> bytes:
-    return octets[:position] + bytes([octets[position] ^ 1]) + octets[position + 1 :]
-
-
-def _framed(*frame: object) -> bytes:
-    packed: bytes = msgpack.packb(frame)
-    return packed
-
-
-GOOD = seal(SECRET, ALICE, "a", b"columns")
-CORRUPT = {
-    "nothing": b"",
-    "not msgpack": b"\xc1",
-    "cut short": GOOD[:-1],
-    "more than it was": GOOD + b"\0",
-    "first octet": _flipped(GOOD, 0),
-    "account": _flipped(GOOD, 6),
-    "payload": _flipped(GOOD, GOOD.index(b"columns")),
-    "seal": _flipped(GOOD, len(GOOD) - 1),
-    "extension type": msgpack.packb(msgpack.ExtType(5, b"x")),
-    "timestamp": msgpack.packb(msgpack.Timestamp(0, 0)),
-    "map with keys that are no strings": msgpack.packb({1: 2}),
-    "deep nesting": b"\x91" * 100_000 + b"\xc0",
-    "no seal": _framed(SCHEMA, ALICE.encode(), b"columns"),
-    "text for octets": _framed(SCHEMA, ALICE, "columns", "seal"),
-    "an older schema": _framed(SCHEMA - 1, *msgpack.unpackb(GOOD)[1:]),
-    "a later schema": _framed(SCHEMA + 1, *msgpack.unpackb(GOOD)[1:]),
-    "another server's secret": seal(b"x" * 32, ALICE, "a", b"columns"),
-    "another account": seal(SECRET, "bob", "a", b"columns"),
-    "another key": seal(SECRET, ALICE, "b", b"columns"),
-}
 
 
 @pytest.mark.parametrize("octets", CORRUPT.values(), ids=CORRUPT)

@@ -105,8 +105,8 @@ async def test_a_stopped_server_is_unavailable_and_used_again_when_it_is_back(
 async def test_a_server_that_came_back_in_between_is_not_noticed(own_redis: Redis) -> None:
     backend = RedisBackend(own_redis.url)
     await backend.ping()
-    own_redis.stop()
-    own_redis.start()
+    await asyncio.to_thread(own_redis.stop)
+    await asyncio.to_thread(own_redis.start)
     await backend.write("owner", {"a": b"1"})
     assert await backend.read("owner", ["a"]) == {"a": b"1"}
     await backend.close()
