@@ -187,6 +187,12 @@ class Doubtful:
         self._may_fail()
         await self._store.save(account, entries)
 
+    async def replace(
+        self, account: str, key: str, expected: bytes | None, entries: Mapping[str, bytes | None]
+    ) -> bool:
+        self._may_fail()
+        return await self._store.replace(account, key, expected, entries)
+
     async def delete_account(self, account: str) -> None:
         self._may_fail()
         await self._store.delete_account(account)
