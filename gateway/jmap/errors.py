@@ -56,6 +56,18 @@ class MethodError(Exception):
         return arguments
 
 
+class DefectiveResult(Exception):
+    """What a data type returned to a standard method breaks the rules of RFC 8620 §5.
+
+    A defect of the server, so serverFail for the client: better than data that is wrong.
+    """
+
+    def __init__(self, method: str, defect: str) -> None:
+        super().__init__(f"{method}: {defect}")
+        self.method = method
+        self.defect = defect
+
+
 def not_json(detail: str) -> RequestError:
     """RFC 8620 §3.6.1: the body is not I-JSON, or not declared as JSON."""
     return RequestError("notJSON", detail=detail)

@@ -42,8 +42,17 @@ class Limits:
     max_sort_comparators: int = 16
     # Ids per /query answer; a larger (or no) `limit` is clamped to it (RFC 8620 §5.5).
     max_query_limit: int = 10_000
+    # Ids per /changes answer. Not above max_objects_in_get: clients hand them on to a /get by
+    # reference (RFC 8620 §3.7), and learn from hasMoreChanges to ask again.
+    max_changes: int = 1000
+    # Items of removed and added per /queryChanges answer: as many as replace every id of the
+    # largest /query answer. A client with more is better off with a new /query, in pieces.
+    max_query_changes: int = 20_000
     # Properties per /get: header properties can be invented without end (RFC 8621 §4.1.3).
     max_properties_in_get: int = 512
+    # Event streams per user (RFC 8620 §7.3). A client should have one, but each tab of a web mail
+    # is a client, and some mailboxes have a team; at 20 kB each they are cheap.
+    max_event_streams: int = 64
 
     def core(self) -> dict[str, Any]:
         """The limits as members of the core capability (RFC 8620 §2)."""

@@ -9,8 +9,10 @@ from typing import Any, Final
 from gateway.jmap.arguments import check
 from gateway.jmap.errors import MethodError, invalid_arguments
 from gateway.jmap.limits import Limits
+from gateway.jmap.methods.changes import changes
 from gateway.jmap.methods.get import get
 from gateway.jmap.methods.query import query
+from gateway.jmap.methods.query_changes import query_changes
 from gateway.jmap.spec import ACCOUNT_ID, CORE, DataType, Special
 
 # RFC 8620 §1.8 wants each capability named in `using`. Mail clients in use send mail through the
@@ -116,8 +118,12 @@ def _derived(data_type: DataType) -> Iterable[Method]:
     """The methods that `data_type` declares: the standard ones of RFC 8620 §5, then its own."""
     if data_type.get is not None:
         yield _standard(data_type, "get", get)
+    if data_type.changes is not None:
+        yield _standard(data_type, "changes", changes)
     if data_type.query is not None:
         yield _standard(data_type, "query", query)
+        if data_type.query.changes is not None:
+            yield _standard(data_type, "queryChanges", query_changes)
     for special in data_type.special:
         yield _special(data_type, special)
 

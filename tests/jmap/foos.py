@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.jmap.errors import MethodError
+from gateway.jmap.errors import MethodError, cannot_calculate_changes
 from gateway.jmap.kinds import BOOLEAN, STRING, UNSIGNED_INT, nullable
 from gateway.jmap.registry import AccountRef
 from gateway.jmap.spec import (
     Argument,
+    Changes,
+    ChangesRequest,
+    ChangesResult,
     Condition,
     DataType,
     Get,
@@ -18,12 +21,16 @@ from gateway.jmap.spec import (
     GetResult,
     Property,
     Query,
+    QueryChangesRequest,
+    QueryChangesResult,
     QueryRequest,
     Sort,
 )
 
 FOO_URI = "https://gateway.example/foo"
 NAME, SIZE, LOG = (frozenset({source}) for source in ("name", "size", "log"))
+UNCHANGED = ChangesResult("s0", "s1", False, [], [], [])
+SAME_RESULTS = QueryChangesResult("q1", None, [], [])
 
 
 @dataclass
@@ -50,11 +57,17 @@ class Listed:
 
 @dataclass
 class Foos:
-    """An account: its objects by id, what it was asked, and what it is to fail with."""
+    """An account: its objects by id, what it was asked, and what it is to fail with.
+
+    `changed` is what happened since the state "s0", `requeried` since the query state "q0".
+    """
 
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changed: ChangesResult = UNCHANGED
+    requeried: QueryChangesResult = SAME_RESULTS
     gets: list[GetRequest] = field(default_factory=list)
     queries: list[QueryRequest] = field(default_factory=list)
+    syncs: list[ChangesRequest | QueryChangesRequest] = field(default_factory=list)
     failure: BaseException | None = None
 
     @classmethod
@@ -85,6 +98,20 @@ async def run(account: Foos, request: QueryRequest) -> Listed:
     return Listed(list(account.records))
 
 
+async def changes(account: Foos, request: ChangesRequest) -> ChangesResult:
+    account.syncs.append(request)
+    if request.since_state != "s0":
+        raise cannot_calculate_changes()
+    return account.changed
+
+
+async def query_changes(account: Foos, request: QueryChangesRequest) -> QueryChangesResult:
+    account.syncs.append(request)
+    if request.since_query_state != "q0":
+        raise cannot_calculate_changes()
+    return account.requeried
+
+
 def header(name: str) -> Property | None:
     """Properties whose names the client makes up."""
     if name == "x:forbidden":
@@ -107,6 +134,7 @@ FOO = DataType(
         arguments=(Argument("fetchAll", BOOLEAN, default=False),),
         dynamic=header,
     ),
+    changes=Changes(changes),
     query=Query(
         run,
         conditions=(
@@ -116,6 +144,7 @@ FOO = DataType(
         ),
         sorts=(Sort("size", None), Sort("tagged", None, needs=frozenset({"tag"}))),
         arguments=(Argument("collapse", BOOLEAN, default=False),),
+        changes=query_changes,
     ),
 )
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from gateway.jmap.dispatch import Context, dispatch
 from gateway.jmap.envelope import Invocation, parse_request
-from gateway.jmap.errors import MethodError
+from gateway.jmap.errors import DefectiveResult, MethodError
 from gateway.jmap.ijson import decode, encode
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.echo import ECHO
 from gateway.jmap.registry import CallContext, Method, Registry
-from gateway.jmap.spec import CORE
+from gateway.jmap.spec import CORE, ChangesResult, QueryChangesResult
 from tests.jmap.foos import FOO, FOO_URI, Foos, reference
 
 
@@ -104,6 +104,85 @@ async def test_call_that_fails_leaves_the_others_alone() -> None:
         ("Foo/get", None, "c4"),
     ]
     assert responses[3][1]["list"] == [{"id": "f1", "size": 1}]
+
+
+def answer(name: str, path: str) -> dict[str, str]:
+    """A reference to the result of the call "c1"."""
+    return {"resultOf": "c1", "name": name, "path": path}
+
+
+@pytest.mark.checklist("C26", "C29", "E05")
+@pytest.mark.parametrize(("path", "ids"), [("/created", ["f0", "f2"]), ("/updated", ["f1"])])
+async def test_what_changed_is_got_in_the_same_request(path: str, ids: list[str]) -> None:
+    """RFC 8620 §3.7: the example of the RFC."""
+    account = Foos.of(3)
+    account.changed = ChangesResult("s0", "s1", False, ["f0", "f2"], ["f1"], ["f9"])
+    changed, got = await Caller(account).responses(
+        ["Foo/changes", {"accountId": "A1", "sinceState": "s0"}, "c1"],
+        ["Foo/get", {"accountId": "A1", "#ids": answer("Foo/changes", path)}, "c2"],
+    )
+    assert changed[1]["created"] == ["f0", "f2"]
+    assert [record["id"] for record in got[1]["list"]] == ids
+
+
+@pytest.mark.checklist("C26", "C29")
+@pytest.mark.parametrize(
+    ("names", "record"),
+    [(["size"], {"id": "f1", "size": 1}), (None, {"id": "f1", "name": "foo 1", "size": 1})],
+)
+async def test_properties_that_changed_are_got_in_the_same_request(
+    names: list[str] | None, record: dict[str, Any]
+) -> None:
+    """RFC 8621 §2.2: updatedProperties, null if it is not known which ones."""
+    account = Foos.of(3)
+    members = {"updatedProperties": names}
+    account.changed = ChangesResult("s0", "s1", False, [], ["f1"], [], members)
+    references = {
+        "#ids": answer("Foo/changes", "/updated"),
+        "#properties": answer("Foo/changes", "/updatedProperties"),
+    }
+    _, got = await Caller(account).responses(
+        ["Foo/changes", {"accountId": "A1", "sinceState": "s0"}, "c1"],
+        ["Foo/get", {"accountId": "A1", **references}, "c2"],
+    )
+    assert got[1]["list"] == [record]
+
+
+@pytest.mark.checklist("C26", "C30")
+@pytest.mark.parametrize("added", [[("f2", 0), ("f0", 4)], []])
+async def test_what_a_query_now_finds_is_got_in_the_same_request(
+    added: list[tuple[str, int]],
+) -> None:
+    account = Foos.of(3)
+    account.requeried = QueryChangesResult("q1", None, ["f7"], added)
+    name = "Foo/queryChanges"
+    _, got = await Caller(account).responses(
+        [name, {"accountId": "A1", "sinceQueryState": "q0"}, "c1"],
+        ["Foo/get", {"accountId": "A1", "#ids": answer(name, "/added/*/id")}, "c2"],
+    )
+    assert [record["id"] for record in got[1]["list"]] == [id for id, _ in added]
+
+
+@pytest.mark.checklist("C28", "E07")
+async def test_get_fails_if_the_changes_can_not_be_calculated() -> None:
+    responses = await Caller().responses(
+        ["Foo/changes", {"accountId": "A1", "sinceState": "forgotten"}, "c1"],
+        ["Foo/get", {"accountId": "A1", "#ids": answer("Foo/changes", "/created")}, "c2"],
+    )
+    assert [arguments["type"] for _, arguments, _ in responses] == [
+        "cannotCalculateChanges",
+        "invalidResultReference",
+    ]
+
+
+async def test_result_that_would_mislead_the_client_is_reported_and_a_server_fail() -> None:
+    account = Foos.of(3)
+    account.changed = ChangesResult("s0", "s1", False, ["f1"], ["f1"], [])
+    caller = Caller(account)
+    call = ["Foo/changes", {"accountId": "A1", "sinceState": "s0"}, "c1"]
+    [[name, arguments, _]] = await caller.responses(call)
+    assert (name, arguments["type"]) == ("error", "serverFail")
+    assert [type(error) for error, _ in caller.reported] == [DefectiveResult]
 
 
 @pytest.mark.checklist("C14")

@@ -37,8 +37,9 @@ def test_capabilities_are_those_of_the_methods_and_core() -> None:
 
 
 @pytest.mark.checklist("A12", "C21")
-@pytest.mark.parametrize("name", ["Foo/get", "Foo/query"])
-def test_methods_of_a_type_exist_when_its_capability_is_used(name: str) -> None:
+@pytest.mark.parametrize("verb", ["get", "changes", "query", "queryChanges"])
+def test_methods_of_a_type_exist_when_its_capability_is_used(verb: str) -> None:
+    name = f"Foo/{verb}"
     assert callable(found(name, FOO_URI))
     assert callable(found(name, CORE, FOO_URI))
     assert found(name, CORE) == "unknownMethod"
@@ -78,9 +79,18 @@ def test_two_methods_of_one_name_are_refused() -> None:
 
 
 def test_type_has_the_methods_it_declares() -> None:
-    only_get = Registry([replace(FOO, query=None)])
-    with pytest.raises(MethodError, match="unknownMethod"):
-        only_get.method("Foo/query", frozenset({FOO_URI}))
+    assert FOO.query is not None
+    less = Registry(
+        [
+            replace(FOO, changes=None, query=None),
+            replace(FOO, name="Bar", query=replace(FOO.query, changes=None)),
+        ]
+    )
+    for name in ("Foo/changes", "Foo/query", "Foo/queryChanges", "Bar/queryChanges"):
+        with pytest.raises(MethodError, match="unknownMethod"):
+            less.method(name, frozenset({FOO_URI}))
+    for name in ("Foo/get", "Bar/changes", "Bar/query"):
+        assert callable(less.method(name, frozenset({FOO_URI})))
 
 
 # --- Accounts ------------------------------------------------------------------------------------

@@ -82,6 +82,9 @@ CONTRADICTIONS: dict[str, Callable[[], object]] = {
     ),
     "argument of /get: ['ids']": lambda: replace(GET, arguments=(Argument("ids", ID_LIST),)),
     "argument of /query: ['sort']": lambda: replace(QUERY, arguments=(Argument("sort", INT),)),
+    "argument of /queryChanges: ['upToId']": lambda: replace(
+        QUERY, arguments=(Argument("upToId", INT, 0),)
+    ),
     "filter condition: ['operator']": lambda: replace(
         QUERY, conditions=(Condition("operator", STRING, None),)
     ),
@@ -103,6 +106,11 @@ def test_declaration_that_contradicts_itself_fails_when_it_is_made(problem: str)
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is compared below
         CONTRADICTIONS[problem]()
     assert problem in str(caught.value)
+
+
+def test_type_may_have_any_one_method_alone() -> None:
+    for declared in ({"get": Get(load, frozenset())}, {"changes": FOO.changes}, {"query": QUERY}):
+        assert DataType("Foo", "uri", "", (), **declared).name == "Foo"
 
 
 def test_source_that_only_made_up_properties_need_may_be_declared() -> None:

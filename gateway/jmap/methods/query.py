@@ -8,7 +8,7 @@ from gateway.jmap import filters, sorting
 from gateway.jmap.arguments import check
 from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
-from gateway.jmap.spec import QUERY_ARGUMENTS, Comparator, DataType, QueryRequest, Results
+from gateway.jmap.spec import QUERY_ARGUMENTS, Comparator, DataType, Query, QueryRequest, Results
 
 __all__ = ["Comparator", "QueryRequest", "Results", "query"]
 
@@ -25,18 +25,25 @@ async def query(
     if declared is None:
         raise MethodError("unknownMethod")
     checked = check(arguments, QUERY_ARGUMENTS + declared.arguments)
-    request = QueryRequest(
-        filter=filters.parse(checked["filter"], declared, limits),
-        sort=sorting.parse(checked["sort"], declared, limits),
-        arguments={a.name: checked[a.name] for a in declared.arguments},
-    )
-    results = await declared.run(account, request)
+    results = await declared.run(account, parse(checked, declared, limits))
     return {
         "accountId": checked["accountId"],
         "queryState": results.query_state,
         "canCalculateChanges": results.can_calculate_changes,
         **await window(results, checked, limits.max_query_limit),
     }
+
+
+def parse(checked: dict[str, Any], declared: Query, limits: Limits) -> QueryRequest:
+    """The query in the `checked` arguments, of /query or of /queryChanges.
+
+    Raises MethodError invalidArguments, unsupportedFilter, unsupportedSort.
+    """
+    return QueryRequest(
+        filter=filters.parse(checked["filter"], declared, limits),
+        sort=sorting.parse(checked["sort"], declared, limits),
+        arguments={a.name: checked[a.name] for a in declared.arguments},
+    )
 
 
 async def window(results: Results, wanted: dict[str, Any], max_limit: int) -> dict[str, Any]:

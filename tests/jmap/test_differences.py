@@ -1,0 +1,162 @@
+"""RFC 8620 §5.6: what /queryChanges sends is right for the algorithm that clients follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.jmap.differences import Difference, difference, up_to
+
+OLD = list("abcdef")
+
+
+@pytest.mark.checklist("I01", "I02", "I07")
+@pytest.mark.parametrize(
+    ("new", "removed", "added"),
+    [
+        ("abcdef", "", []),
+        ("xabcdef", "", [("x", 0)]),
+        ("abcxdefy", "", [("x", 3), ("y", 7)]),
+        ("bdef", "ac", []),
+        ("xbcdef", "a", [("x", 0)]),
+        ("bcdefa", "a", [("a", 5)]),
+        ("fabcde", "f", [("f", 0)]),
+        ("abdcef", "d", [("d", 2)]),
+        ("", "abcdef", []),
+    ],
+)
+def test_difference_is_the_shortest(new: str, removed: str, added: list[tuple[str, int]]) -> None:
+    assert difference(OLD, list(new)) == Difference(list(removed), added)
+    assert difference([], list(new)).removed == []
+
+
+@pytest.mark.checklist("I01", "I02")
+def test_what_may_have_moved_is_listed_even_if_it_did_not() -> None:
+    """The RFC: the server MUST include all Foos for which the property may have changed."""
+    found = difference(OLD, list("xabcef"), touched={"b", "d", "e", "elsewhere"})
+    assert found == Difference(["b", "d", "e"], [("x", 0), ("b", 2), ("e", 4)])
+
+
+@pytest.mark.checklist("I04")
+def test_results_are_cut_behind_the_last_one_the_client_has() -> None:
+    new = list("xacyef")
+    assert up_to("c", OLD, new) == (list("abc"), list("xac"))
+    assert difference(*up_to("c", OLD, new)) == Difference(["b"], [("x", 0)])
+    assert difference(*up_to("f", OLD, new)) == difference(OLD, new)
+
+
+@pytest.mark.checklist("I04")
+@pytest.mark.parametrize("last", ["b", "x", "nowhere"])
+def test_last_one_that_is_not_in_both_results_does_not_count(last: str) -> None:
+    new = list("xacyef")
+    assert up_to(last, OLD, new) == (OLD, new)
+
+
+# --- Anything ------------------------------------------------------------------------------------
+
+
+def client(cached: Sequence[int | None], found: Difference[int], total: int) -> list[int | None]:
+    """The words of RFC 8620 §5.6, for a sparse array of cached ids."""
+    ids: list[int | None] = [id for id in cached if id is None or id not in found.removed]
+    for id, index in found.added:
+        ids += [None] * (index - len(ids))
+        ids.insert(index, id)
+    return (ids + [None] * (total - len(ids)))[:total]
+
+
+results = st.lists(st.integers(0, 12), unique=True, max_size=10)
+touches = st.frozensets(st.integers(0, 12), max_size=4)
+# Long enough for slices that are compared at once; mostly the same, but not quite.
+long_results = st.tuples(
+    st.integers(200, 1100),
+    st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 1200)), max_size=6),
+).map(lambda drawn: shifted(*drawn))
+
+
+def shifted(size: int, moves: list[tuple[int, int]]) -> list[int]:
+    """The numbers up to `size`, some taken out and some put elsewhere."""
+    numbers = list(range(size))
+    for number, index in moves:
+        if number in numbers:
+            numbers.remove(number)
+        if index < size:
+            numbers.insert(index, number)
+    return numbers
+
+
+either = st.tuples(results, results) | st.tuples(long_results, long_results)
+
+
+@pytest.mark.checklist("I01", "I02", "I03")
+@given(either, touches)
+def test_client_has_the_new_results_in_the_end(
+    pair: tuple[list[int], list[int]], touched: frozenset[int]
+) -> None:
+    old, new = pair
+    found = difference(old, new, touched)
+    assert client(old, found, len(new)) == new
+    assert set(found.removed) >= (set(old) - set(new)) | (touched & set(old))
+    assert set(found.removed) <= set(old)
+    again = {id for id, _ in found.added}
+    assert again == (set(new) - set(old)) | (set(new) & set(found.removed))
+    indexes = [index for _, index in found.added]
+    assert indexes == sorted(set(indexes))
+
+
+@pytest.mark.checklist("I03")
+@given(either, touches, st.integers(0, 1200))
+def test_client_that_has_the_first_ones_only_is_right_as_far_as_it_goes(
+    pair: tuple[list[int], list[int]], touched: frozenset[int], held: int
+) -> None:
+    old, new = pair
+    cached = [*old[:held], *([None] * len(old[held:]))]
+    found = difference(old, new, touched)
+    now = client(cached, found, len(new))
+    check_start(now, new, [id for id in old[:held] if id not in found.removed])
+
+
+@pytest.mark.checklist("I03", "I04")
+@given(results, results, st.integers(0, 10), st.data())
+def test_client_that_has_all_up_to_an_id_is_right_as_far_as_it_goes(
+    old: list[int], come: list[int], held: int, data: st.DataObject
+) -> None:
+    """Filter and sort are on immutable properties: what stays, stays in order."""
+    gone = data.draw(st.frozensets(st.sampled_from(old))) if old else frozenset()
+    new = [id for id in old if id not in gone]
+    for id in come:
+        if id not in old:
+            new.insert(data.draw(st.integers(0, len(new))), id)
+    held = min(held, len(old))
+    pair = up_to(old[held - 1], old, new) if held else (old, new)
+    found = difference(*pair)
+    whole = difference(old, new)
+    assert set(found.removed) <= set(whole.removed)
+    assert set(found.added) <= set(whole.added)
+    check_start(client(old[:held], found, len(new)), new, [i for i in old[:held] if i in new])
+
+
+def check_start(now: list[int | None], new: list[int], kept: list[int]) -> None:
+    """`now` has no hole and no mistake up to the last one it `kept`, and no mistake beyond."""
+    assert len(now) == len(new)
+    start = new.index(kept[-1]) + 1 if kept else 0
+    assert now[:start] == new[:start]
+    assert all(mine in (None, right) for mine, right in zip(now, new, strict=True))
+
+
+@given(st.permutations(range(7)), st.integers(0, 7))
+def test_no_difference_is_shorter(new: list[int], size: int) -> None:
+    """As many stay as the longest subsequence that is in order has, found by trying all."""
+    old = list(range(size))
+    numbers = [number for number in new if number < size]
+    longest = max(
+        length
+        for length in range(len(numbers) + 1)
+        for some in combinations(numbers, length)
+        if list(some) == sorted(some)
+    )
+    assert len(difference(old, new).removed) == size - longest
+    assert len(difference(old, new).added) == len(new) - longest
