@@ -371,7 +371,7 @@ class Results(Protocol):
 
     @property
     def query_state(self) -> str:
-        """Differs whenever the ids or their order do."""
+        """Differs whenever the ids or their order do. Asked for last, when all is known."""
         ...
 
     @property

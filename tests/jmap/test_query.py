@@ -128,6 +128,21 @@ async def test_total_is_given_when_asked_for_only(window: dict[str, Any]) -> Non
     assert "total" not in await queried(window)
 
 
+@pytest.mark.checklist("H13")
+async def test_query_state_is_that_of_the_ids_even_if_they_were_waited_for() -> None:
+    class Late(Listed):
+        async def slice(self, start: int, stop: int | None) -> list[str]:
+            self.query_state = "q2"
+            return await super().slice(start, stop)
+
+    async def run(_account: Any, _request: Any) -> Listed:
+        return Late(ALL)
+
+    assert FOO.query is not None
+    response = await queried({}, data_type=replace(FOO, query=replace(FOO.query, run=run)))
+    assert response["queryState"] == "q2"
+
+
 @pytest.mark.checklist("H14")
 async def test_can_calculate_changes_is_what_the_results_say() -> None:
     async def run(_account: Any, _request: Any) -> Listed:
@@ -137,6 +152,14 @@ async def test_can_calculate_changes_is_what_the_results_say() -> None:
     fixed = replace(FOO, query=replace(FOO.query, run=run))
     response = await queried({}, data_type=fixed)
     assert (response["queryState"], response["canCalculateChanges"]) == ("q2", False)
+
+
+@pytest.mark.checklist("H14")
+async def test_changes_can_not_be_calculated_without_the_method_for_them() -> None:
+    assert FOO.query is not None
+    without = replace(FOO, query=replace(FOO.query, changes=None))
+    assert (await queried({}, data_type=without))["canCalculateChanges"] is False
+    assert (await queried({}))["canCalculateChanges"] is True
 
 
 @pytest.mark.checklist("H10", "C20")

@@ -26,11 +26,13 @@ async def query(
         raise MethodError("unknownMethod")
     checked = check(arguments, QUERY_ARGUMENTS + declared.arguments)
     results = await declared.run(account, parse(checked, declared, limits))
+    part = await window(results, checked, limits.max_query_limit)
+    has_changes = declared.changes is not None
     return {
         "accountId": checked["accountId"],
         "queryState": results.query_state,
-        "canCalculateChanges": results.can_calculate_changes,
-        **await window(results, checked, limits.max_query_limit),
+        "canCalculateChanges": has_changes and results.can_calculate_changes,
+        **part,
     }
 
 
