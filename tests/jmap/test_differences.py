@@ -34,6 +34,16 @@ def test_difference_is_the_shortest(new: str, removed: str, added: list[tuple[st
     assert difference([], list(new)).removed == []
 
 
+@pytest.mark.checklist("I03")
+@pytest.mark.parametrize("index", [0, 1, 255, 256, 257, 511, 512, 513, 599])
+def test_one_change_is_found_wherever_it_is(index: int) -> None:
+    old = list(range(600))
+    rest = old[:index] + old[index + 1 :]
+    assert difference(old, rest) == Difference([index], [])
+    assert difference(rest, old) == Difference([], [(index, index)])
+    assert difference(old, [*old[:index], -1, *old[index + 1 :]]) == ([index], [(-1, index)])
+
+
 @pytest.mark.checklist("I01", "I02")
 def test_what_may_have_moved_is_listed_even_if_it_did_not() -> None:
     """The RFC: the server MUST include all Foos for which the property may have changed."""
