@@ -12,6 +12,7 @@ that was applied, lost its answer and was overtaken would, sent again, be told t
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -26,10 +27,12 @@ from gateway.store.base import DEADLINE_SECONDS, StoreError, StoreUnavailable
 
 T = TypeVar("T")
 
+_DAY_SECONDS = 24 * 3600
+
 CONNECTIONS = 8
 """At most, for one process; further operations wait for one within their deadline."""
 
-EXPIRY_SECONDS = 60 * 24 * 3600
+EXPIRY_SECONDS = 60 * _DAY_SECONDS
 """Twice as long as change logs are kept: nothing a client could still build on is lost by it."""
 
 _SOCKET_SECONDS = DEADLINE_SECONDS / 2
@@ -89,20 +92,17 @@ class RedisBackend:
         except ValueError as error:
             raise StoreError("redis", str(error)) from error
         self._client = Redis.from_pool(pool)
+        self._today = 0.0
+        self._read_today: set[str] = set()
         self._swap = self._client.register_script(_SWAP)
 
     async def read(self, owner: str, keys: Sequence[str]) -> dict[str, bytes]:
-        """One HMGET; what is read is in use, so its expiry is put off.
-
-        Not in a MULTI: in there, a Redis whose memory is full refuses reading, too.
-        """
+        """One HMGET; what is read is in use, so its expiry is put off, once a day."""
 
         async def command() -> list[bytes | None]:
-            async with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.hmget(_name(owner), list(keys))
-                pipeline.expire(_name(owner), EXPIRY_SECONDS)
-                values, _ = await pipeline.execute()
-                return list(values)
+            if self._first_today(owner):
+                await self._client.expire(_name(owner), EXPIRY_SECONDS)
+            return await self._client.hmget(_name(owner), list(keys))
 
         values = await _reading(command)
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
@@ -148,6 +148,15 @@ class RedisBackend:
                 return sum(await pipeline.execute())
 
         return await _reading(command)
+
+    def _first_today(self, owner: str) -> bool:
+        today = time.monotonic() // _DAY_SECONDS
+        if today != self._today:
+            self._today = today
+            self._read_today.clear()
+        first = owner not in self._read_today
+        self._read_today.add(owner)
+        return first
 
     async def close(self) -> None:
         """Close all connections."""

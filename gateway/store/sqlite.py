@@ -127,13 +127,14 @@ class SqliteBackend:
 
 
 def _select(connection: sqlite3.Connection, owner: str, keys: Sequence[str]) -> dict[str, bytes]:
-    return dict(
-        connection.execute(
-            "SELECT key, value FROM entry WHERE owner = ?"
-            " AND key IN (SELECT value FROM json_each(?))",
-            (owner, json.dumps(keys)),
-        ).fetchall()
-    )
+    """Any number of keys in one statement; what is asked all the time is a single one."""
+    query = "SELECT key, value FROM entry WHERE owner = ? AND key "
+    if len(keys) == 1:
+        found = connection.execute(query + "= ?", (owner, keys[0]))
+    else:
+        chosen = "IN (SELECT value FROM json_each(?))"
+        found = connection.execute(query + chosen, (owner, json.dumps(keys)))
+    return dict(found.fetchall())
 
 
 def _put(connection: sqlite3.Connection, owner: str, entries: Mapping[str, bytes | None]) -> None:
@@ -154,6 +155,7 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         _enter_wal(connection)
+        # A power failure may undo the last commits, which states of the log tell; nothing else can.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         _migrate(connection, path)

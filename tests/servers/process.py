@@ -99,6 +99,19 @@ class Child:
         self._signal(signal.SIGKILL)
         self._process.wait()
 
+    def kill(self) -> None:
+        """End the server and everything it started as a crash does."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def freeze(self) -> None:
+        """Let the server do nothing, while its connections stay open, until it is thawed."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the server go on."""
+        self._signal(signal.SIGCONT)
+
     def log(self, lines: int = 80) -> str:
         """Return the last lines of what the server logged."""
         text = self._log_file.read_text(errors="replace")

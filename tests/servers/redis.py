@@ -1,10 +1,12 @@
-"""A real Redis, started as a child on a free loopback port, keeping nothing on disk."""
+"""A real Redis, started as a child on a free loopback port, that keeps on disk what it is told."""
 
 from __future__ import annotations
 
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.servers.process import Child, Server, find_program, free_port
@@ -53,6 +55,27 @@ class Redis(Server):
         if self._child is not None:
             self._child.stop()
             self._child = None
+
+    def kill(self) -> None:
+        """End the server as a crash does; what it had not written to disk is lost."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let the server do nothing for a while, as a machine under pressure or a stopped one."""
+        if self._child is None:
+            raise RuntimeError("the server does not run")
+        self._child.freeze()
+        try:
+            yield
+        finally:
+            self._child.thaw()
+
+    def save(self) -> None:
+        """Write what the server holds to disk, from where it is read at the next start."""
+        self._command(b"SAVE")
 
     def close(self) -> None:
         """End the server and remove its files."""

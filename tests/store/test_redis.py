@@ -55,10 +55,28 @@ async def test_an_account_expires_only_when_nobody_reads_or_writes_it(
 ) -> None:
     await backend.write("owner", {"a": b"1"})
     [name] = await client.keys("*")
-    for use in (backend.read("owner", ["a"]), backend.write("owner", {"b": b"2"})):
+    for use in (
+        backend.read("owner", ["a"]),
+        backend.write("owner", {"b": b"2"}),
+        backend.swap("owner", "a", b"1", {"a": b"2"}),
+    ):
         await client.expire(name, 10)
         await use
         assert await client.ttl(name) > EXPIRY_SECONDS - 100
+
+
+async def test_reading_puts_the_expiry_off_once_a_day(
+    backend: RedisBackend, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await backend.write("owner", {"a": b"1"})
+    await backend.read("owner", ["a"])
+    [name] = await client.keys("*")
+    await client.expire(name, 10)
+    await backend.read("owner", ["a"])
+    assert await client.ttl(name) <= 10
+    monkeypatch.setattr("gateway.store.redis._DAY_SECONDS", 1e-9)
+    await backend.read("owner", ["a"])
+    assert await client.ttl(name) > EXPIRY_SECONDS - 100
 
 
 async def test_a_full_server_is_unavailable_for_writing_and_keeps_what_it_has(
