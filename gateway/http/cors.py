@@ -13,7 +13,7 @@ from gateway.config import ServerConfig
 from gateway.http.forwarded import base_url, origin
 
 # What JMAP clients in browsers ask for.
-_HEADERS = "Authorization, Content-Type"
+_HEADERS = "Authorization, Content-Type, Last-Event-ID"
 # Browsers keep a preflight's answer for this long at most (Chromium 2 h, Firefox 24 h).
 _MAX_AGE = "86400"
 

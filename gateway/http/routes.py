@@ -9,6 +9,7 @@ from gateway.http.api import Api
 from gateway.http.cors import Cors
 from gateway.http.download import Downloads
 from gateway.http.errors import problem, problems
+from gateway.http.eventsource import EventSource
 from gateway.http.observe import observe
 from gateway.http.services import Services
 from gateway.http.session import SessionResource
@@ -17,17 +18,19 @@ from gateway.http.session import SessionResource
 def create_app(services: Services) -> web.Application:
     """The public service."""
     session = SessionResource(services)
+    event_source = EventSource(services)
     endpoints: list[tuple[str, str, Handler]] = [
         ("GET", "/.well-known/jmap", session.get),
         ("GET", "/jmap/session", session.get),
         ("POST", "/jmap/api", Api(services).post),
         ("GET", "/jmap/download/{accountId}/{blobId}/{name:(?s:.*)}", Downloads(services).get),
         ("POST", "/jmap/upload/{accountId}", _not_implemented(services)),
-        ("GET", "/jmap/eventsource", _not_implemented(services)),
+        ("GET", "/jmap/eventsource", event_source.get),
     ]
     cors = Cors(services.server)
     app = web.Application(middlewares=[observe, problems])
     app.on_response_prepare.append(cors.prepare)
+    app.on_shutdown.append(event_source.close)
     for method, path, handler in endpoints:
         resource = app.router.add_resource(path)
         resource.add_route(method, handler)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,6 +27,25 @@ class Account(Protocol):
     @property
     def username(self) -> str:
         """The canonical user name."""
+        ...
+
+    def states(self) -> Mapping[str, str]:
+        """The states of all data types, by name (RFC 8620 §7.1), as they are now."""
+        ...
+
+    def watch(self) -> AbstractContextManager[Listener]:
+        """Learn of changes as they happen, inside the block."""
+        ...
+
+
+class Listener(Protocol):
+    """Whoever waits for changes of an account."""
+
+    async def wait(self) -> bool:
+        """Return when states may have changed since the last wait; False: the account has ended.
+
+        The first wait counts from the begin of watching.
+        """
         ...
 
 

@@ -70,6 +70,11 @@ INDEX_BYTES = Gauge(
     "Octets of account indexes held in memory.",
     registry=REGISTRY,
 )
+EVENT_STREAMS = Gauge(
+    "jmap_gateway_event_streams",
+    "Event streams open (RFC 8620 §7.3).",
+    registry=REGISTRY,
+)
 
 
 def exposition() -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,52 @@ def basic(username: str = USER, password: str = PASSWORD) -> dict[str, str]:
 
 @dataclass
 class FakeAccount:
+    """Its data types are as told by change(); `ended` is final."""
+
     username: str
+    types: dict[str, str] = field(default_factory=lambda: {"Email": "e0", "Mailbox": "m0"})
+    ended: bool = False
+    listeners: list[FakeListener] = field(default_factory=list)
 
     @property
     def id(self) -> str:
         return "a" + self.username.partition("@")[0]
+
+    def states(self) -> dict[str, str]:
+        return dict(self.types)
+
+    @contextmanager
+    def watch(self) -> Iterator[FakeListener]:
+        listener = FakeListener(self)
+        self.listeners.append(listener)
+        try:
+            yield listener
+        finally:
+            self.listeners.remove(listener)
+
+    def change(self, **types: str) -> None:
+        self.types |= types
+        self._wake()
+
+    def end(self) -> None:
+        self.ended = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for listener in self.listeners:
+            listener.woken.set()
+
+
+class FakeListener:
+    def __init__(self, account: FakeAccount) -> None:
+        self.account = account
+        self.woken = asyncio.Event()
+
+    async def wait(self) -> bool:
+        if not self.account.ended:
+            await self.woken.wait()
+        self.woken.clear()
+        return not self.account.ended
 
 
 @dataclass

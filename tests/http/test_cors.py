@@ -48,7 +48,9 @@ async def test_preflight_is_answered_without_credentials(
     assert response.status == 204
     assert response.headers["Access-Control-Allow-Origin"] == LISTED
     assert method in response.headers["Access-Control-Allow-Methods"].split(", ")
-    assert response.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
+    assert response.headers["Access-Control-Allow-Headers"] == (
+        "Authorization, Content-Type, Last-Event-ID"
+    )
     assert "Access-Control-Allow-Credentials" not in response.headers
 
 

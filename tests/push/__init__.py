@@ -1,0 +1,1 @@
+"""Tests of gateway.push, and of push through the whole gateway."""
