@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from gateway.store.memory import MemoryBackend
 from gateway.store.redis import RedisBackend
 from gateway.store.sealed import SealedStore
 from gateway.store.sqlite import SqliteBackend
+from tests.servers.redis import Redis
 from tests.store.values import SECRET
 
 
@@ -53,3 +54,10 @@ def backend(connect: Callable[[], Backend]) -> Backend:
 def store(backend: Backend) -> Store:
     """Give an empty store."""
     return SealedStore(backend, SECRET)
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Redis]:
+    """Give a server that one test may stop and set up as it likes."""
+    with Redis() as server:
+        yield server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis as Client
@@ -13,15 +13,7 @@ from gateway.store.keys import owner
 from gateway.store.redis import CONNECTIONS, EXPIRY_SECONDS, RedisBackend
 from gateway.store.sealed import SealedStore
 from tests.servers.redis import Redis
-
-SECRET = b"0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture
-def own_redis() -> Iterator[Redis]:
-    """Give a server that one test may stop and set up as it likes."""
-    with Redis() as server:
-        yield server
+from tests.store.values import SECRET
 
 
 @pytest.fixture
