@@ -15,7 +15,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -99,7 +99,7 @@ class RedisBackend:
     async def read(self, owner: str, keys: Sequence[str]) -> dict[str, bytes]:
         """One HMGET; what is read is in use, so its expiry is put off, once a day."""
 
-        async def command() -> list[bytes | None]:
+        async def command() -> list[Any]:
             if self._first_today(owner):
                 await self._client.expire(_name(owner), EXPIRY_SECONDS)
             return await self._client.hmget(_name(owner), list(keys))

@@ -15,8 +15,8 @@ from tests.store import writer
 from tests.store.history import read_log
 from tests.store.values import SECRET
 
-STEPS = 40
-KILLS = 4
+STEPS = 15
+KILLS = 3
 
 
 class Writer:

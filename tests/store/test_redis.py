@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis as Client
+from redis.exceptions import NoPermissionError
 
 from gateway.store import StoreError, StoreUnavailable
 from gateway.store.keys import owner
@@ -14,6 +17,8 @@ from gateway.store.redis import CONNECTIONS, EXPIRY_SECONDS, RedisBackend
 from gateway.store.sealed import SealedStore
 from tests.servers.redis import Redis
 from tests.store.values import SECRET
+
+DOCUMENTATION = Path(__file__).parents[2] / "deploy/docs/configuration.md"
 
 
 @pytest.fixture
@@ -162,3 +167,24 @@ async def test_a_refused_password_is_an_error_of_the_configuration(own_redis: Re
     assert caught.value.backend == "redis"
     assert "nobody:" not in caught.value.reason
     await backend.close()
+
+
+async def test_a_user_needs_no_more_than_the_documentation_says(own_redis: Redis) -> None:
+    """R11: an ACL confines the gateway to its own keys."""
+    rule = re.search(r"^ +ACL SETUSER gateway (.+)$", DOCUMENTATION.read_text(), re.MULTILINE)
+    assert rule is not None
+    async with Client.from_url(own_redis.url) as client:
+        await client.execute_command("ACL", "SETUSER", "gateway", *rule[1].split())  # type: ignore[no-untyped-call]
+    backend = RedisBackend(own_redis.url.replace("//", "//gateway:PASSWORD@"))
+    await backend.ping()
+    await backend.write("owner", {"a": b"1", "b": b"2"})
+    await backend.write("owner", {"a": b"2", "b": None})
+    assert await backend.swap("owner", "a", b"2", {"a": b"3", "b": b"4"})
+    assert await backend.swap("owner", "a", b"3", {"a": b"4", "b": None})
+    assert await backend.read("owner", ["a", "b"]) == {"a": b"4"}
+    assert await backend.size("owner") == 1
+    await backend.drop("owner")
+    await backend.close()
+    async with Client.from_url(own_redis.url.replace("//", "//gateway:PASSWORD@")) as client:
+        with pytest.raises(NoPermissionError):
+            await client.hget("other", "a")

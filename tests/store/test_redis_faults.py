@@ -20,8 +20,8 @@ from tests.store.history import HEAD, History, entries, read_log
 from tests.store.values import ALICE, SECRET
 
 CLIENTS = 4
-STEPS = 30
-ROUNDS = 3
+STEPS = 20
+ROUNDS = 2
 PAUSE_MS = 600
 
 
@@ -58,13 +58,13 @@ async def _freeze(server: Redis, history: History) -> None:
 
 async def _pause(server: Redis, history: History) -> None:
     async with Client.from_url(server.url) as client:
-        await client.execute_command("CLIENT", "PAUSE", PAUSE_MS, "ALL")
+        await client.client_pause(PAUSE_MS)
     await history.failed(CLIENTS)
 
 
 async def _disconnect(server: Redis, _: History) -> None:
     async with Client.from_url(server.url) as client:
-        await client.execute_command("CLIENT", "KILL", "TYPE", "normal")
+        await client.client_kill_filter(_type="normal")
 
 
 async def _fill(server: Redis, history: History) -> None:
@@ -191,6 +191,70 @@ async def test_those_who_write_while_the_server_goes_back_in_time_go_on_from_the
             history.stop()
         log = await read_log(stores[0])
         assert len(set(log)) == len(log) >= 2 * STEPS - CLIENTS
+
+
+@asynccontextmanager
+async def losing_answers(
+    server: Redis, command: bytes, before: Callable[[], Awaitable[object]]
+) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Give a URL where a command is passed on, its answer lost, and `before` done before that.
+
+    With it, a list of all that was passed on.
+    """
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", server.port)
+        while octets := await reader.read(1 << 16):
+            seen.append(octets)
+            back.write(octets)
+            answer = await there.read(1 << 16)
+            if command in octets:
+                await before()
+                break
+            writer.write(answer)
+        back.close()
+        writer.close()
+
+    relay = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with relay:
+        yield f"redis://127.0.0.1:{relay.sockets[0].getsockname()[1]}", seen
+
+
+async def test_a_write_that_was_applied_and_overtaken_is_not_said_to_have_failed(
+    redis_server: Redis,
+) -> None:
+    """F5: its answer was lost; sent again, it would be refused."""
+    async with connected(redis_server) as [other]:
+        assert await other.replace(ALICE, HEAD, None, entries(None, b"1"))
+
+        async def overtake() -> None:
+            assert await other.replace(ALICE, HEAD, b"2", entries(b"2", b"3"))
+
+        async with losing_answers(redis_server, b"EVALSHA", overtake) as (url, seen):
+            backend = RedisBackend(url)
+            with pytest.raises(StoreUnavailable):
+                await SealedStore(backend, SECRET).replace(ALICE, HEAD, b"1", entries(b"1", b"2"))
+            await backend.close()
+        assert sum(b"EVALSHA" in octets for octets in seen) == 1
+        assert await read_log(other) == [b"1", b"2", b"3"]
+
+
+async def test_reading_is_tried_again_when_its_answer_was_lost(redis_server: Redis) -> None:
+    """F5."""
+    async with connected(redis_server) as [other]:
+        await other.save(ALICE, {HEAD: b"1"})
+        lost = asyncio.Event()
+
+        async def lose_one() -> None:
+            assert not lost.is_set()
+            lost.set()
+
+        async with losing_answers(redis_server, b"EXPIRE", lose_one) as (url, _):
+            backend = RedisBackend(url)
+            assert await SealedStore(backend, SECRET).load(ALICE, HEAD) == b"1"
+            assert lost.is_set()
+            await backend.close()
 
 
 async def test_a_frozen_write_is_applied_whole_or_not_at_all_and_may_be_made_again(
