@@ -63,6 +63,7 @@ class Dispatcher:
         self.capabilities = Capabilities()
         self.selected: Selected | None = None
         self.on_unsolicited: Callable[[Untagged], None] = _ignore
+        self.ended = asyncio.Event()  # for those who wait while no command runs
         self._framer = Framer()
         self._tags = count(1)
         self._loop = asyncio.get_running_loop()
@@ -212,6 +213,7 @@ class Dispatcher:
         if self._lost is None:
             self._lost = error
             self.selected = None
+            self.ended.set()
         for future in (self._greeting, *(each.future for each in self._running.values())):
             if not future.done():
                 future.set_exception(self._lost)

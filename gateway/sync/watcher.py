@@ -1,70 +1,203 @@
-"""RFC 2177 (IDLE): one connection that learns of changes of the inbox as they happen.
+"""RFC 5465 (NOTIFY), RFC 2177 (IDLE): learning of an account's changes as they happen.
 
-Where the server can not IDLE, its counters are looked at every now and then.
+The ladder, by what the server has and who is looking:
+
+- the server reports events by itself (gateway.http.events): no connection at all;
+- a client is active: NOTIFY, which tells of all mailboxes;
+- else, or without NOTIFY: IDLE on the inbox, which lets Dovecot hibernate;
+- and what none of these tells is looked for every now and then.
+
+To look is not done here: `on_change` makes the account look at the counters of its mailboxes, if
+somebody is interested, or remember that it is to do so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
-from gateway.imap.commands.examine import Examine, leave
+from gateway.imap.commands.examine import Examine
 from gateway.imap.commands.idle import idle
-from gateway.imap.commands.status import Status, StatusOf, items_for
 from gateway.imap.connection import Connection
-from gateway.imap.errors import CommandRefused
+from gateway.imap.errors import CommandRefused, ImapError
 from gateway.imap.pool import Pool
 from gateway.imap.wire.responses import Untagged
-from gateway.sync.data import AccountData
+from gateway.obs.log import get_logger
+from gateway.sync.mailboxes import Mailbox
+from gateway.sync.waiting import first_of
+from gateway.sync.watch_notify import NotifyWatch, can_notify
 
 POLL_SECONDS = 60.0
+"""Between two looks for what the server would not tell."""
+SAFETY_SECONDS = 600.0
+"""Between two looks while the server tells everything, as what it tells may get lost."""
+LOOK_SHARE = 0.01
+"""Looking takes this share of the time at most: an account may have thousands of mailboxes."""
+RETRY_FIRST = 2.0
+"""Seconds after a lost connection; doubled by each further loss. A server that comes back meets
+the watchers of all its users, so they come one by one."""
+RETRY_LAST = 300.0
+_STEADY_SECONDS = 60.0  # a connection that lasted so long was no failure
 _DEADLINE = 60.0
-_EVENTS = frozenset({"EXISTS", "EXPUNGE", "VANISHED", "FETCH"})
+_INBOX_EVENTS = frozenset({"EXISTS", "EXPUNGE", "VANISHED", "FETCH"})
+
+log = get_logger(__name__)
 
 
-async def watch(data: AccountData, pool: Pool, changed: asyncio.Event) -> None:
-    """Set `changed` whenever the inbox does, and when changes may have been missed.
+class Listed(Protocol):
+    """What the watcher has to know of the account."""
 
-    Holds a connection of the pool while the server tells of its own accord. Returns when there is
-    no inbox; raises ImapError when the connection is lost.
+    @property
+    def mailboxes(self) -> Mapping[str, Mailbox]:
+        """The mailboxes there are, by id."""
+        ...
+
+
+class Watcher:
+    """Watches one account with one connection of its pool at most.
+
+    look_seconds: how long a look at all counters takes on this server; the account keeps it.
     """
-    inbox = next((m for m in data.mailboxes.values() if m.role == "inbox"), None)
-    if inbox is None or inbox.wire is None:
-        return
-    # The only connection of an account is for what its user asks for.
-    if pool.size < 2 or not await _idle(pool, inbox.wire, changed):
-        await _poll(pool, inbox.wire, changed)
 
+    def __init__(
+        self,
+        data: Listed,
+        pool: Pool,
+        on_change: Callable[[], None],
+        *,
+        server_events: bool = False,
+    ) -> None:
+        """`on_change` is called when something changed, and whenever it may have.
 
-async def _idle(pool: Pool, wire: bytes, changed: asyncio.Event) -> bool:
-    """Be told, until the connection is lost; False when the server does not do that."""
+        server_events: the server reports changes to the gateway by itself.
+        """
+        self.look_seconds = 0.0
+        self._data = data
+        self._pool = pool
+        self._on_change = on_change
+        self._server_events = server_events
+        self._active = False
+        self._vouches = False
+        self._may_notify = True  # as far as is known of the server
+        self._switched = asyncio.Event()  # another step of the ladder is to be taken
+        self._reckoned = asyncio.Event()  # the time until the next look is another one
 
-    def on_response(response: Untagged) -> None:
-        if response.name in _EVENTS:
-            changed.set()
+    @property
+    def active(self) -> bool:
+        """Whether somebody listens, or asked a moment ago: NOTIFY is worth a connection."""
+        return self._active
 
-    async with pool.connection(wire, deadline=_DEADLINE, examined=False) as connection:
-        if "IDLE" not in connection.capabilities:
-            return False
-        await connection.run(Examine(wire))
+    @active.setter
+    def active(self, active: bool) -> None:
+        if active != self._active:
+            self._active = active
+            if self._may_notify:
+                self._switched.set()
+
+    @property
+    def vouches(self) -> bool:
+        """Whether the server tells of any change in any mailbox (Dovecot: half a second later)."""
+        return self._vouches
+
+    async def run(self) -> None:
+        """Watch as long as the account is in memory; lost connections are made again."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_now_and_then())
+            # The only connection of an account is for what its user asks for.
+            if not self._server_events and self._pool.size > 1:
+                group.create_task(self._listen())
+
+    # --- looking -----------------------------------------------------------------------------
+
+    async def _look_now_and_then(self) -> None:
+        while True:
+            self._reckoned.clear()
+            if not await first_of(self._reckoned, seconds=self._until_look()):
+                self._on_change()
+
+    def _until_look(self) -> float:
+        told = self._vouches or self._server_events
+        least = SAFETY_SECONDS if told else POLL_SECONDS
+        # Watchers that lost a server at the same time are not to look at the same time for ever.
+        return max(least, self.look_seconds / LOOK_SHARE) * random.uniform(0.8, 1.0)  # noqa: S311
+
+    def _trust(self, vouches: bool) -> None:
+        if vouches != self._vouches:
+            self._vouches = vouches
+            self._reckoned.set()
+
+    # --- listening ---------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        loop, failures = asyncio.get_running_loop(), 0
+        while True:
+            started = loop.time()
+            try:
+                if await self._connected():
+                    continue
+                # The server tells nothing of its own accord, at least to those who are not active.
+                await self._switched.wait()
+            except ImapError as error:
+                log.info("watch_interrupted", reason=type(error).__name__)
+                failures = 1 if loop.time() - started > _STEADY_SECONDS else failures + 1
+                await first_of(self._switched, seconds=_pause(failures))
+
+    async def _connected(self) -> bool:
+        """Be told until another step is to be taken; False when the server tells nothing.
+
+        Raises ImapError when the connection is lost.
+        """
+        inbox = self._inbox()
+        wanted = None if self._active else inbox
+        async with self._pool.connection(wanted, deadline=_DEADLINE, examined=False) as connection:
+            self._switched.clear()
+            self._may_notify = can_notify(connection)
+            if self._active and self._may_notify:
+                try:
+                    await self._notified(connection)
+                    return True
+                except CommandRefused as refused:
+                    log.info("notify_refused", reason=str(refused))
+                    self._may_notify = False
+            if inbox is None or "IDLE" not in connection.capabilities:
+                return False
+            return await self._idle(connection, inbox)
+
+    def _inbox(self) -> bytes | None:
+        return next((m.wire for m in self._data.mailboxes.values() if m.role == "inbox"), None)
+
+    async def _notified(self, connection: Connection) -> None:
+        watch = NotifyWatch(connection, self._selectable, self._on_change, self._trust)
+        await watch.run(self._switched)
+
+    def _selectable(self) -> Iterator[bytes]:
+        for mailbox in self._data.mailboxes.values():
+            if mailbox.wire is not None and mailbox.status is not None:
+                yield mailbox.wire
+
+    async def _idle(self, connection: Connection, inbox: bytes) -> bool:
+        """Be told of the inbox; False when the server refuses."""
+
+        def on_response(response: Untagged) -> None:
+            if response.name in _INBOX_EVENTS:
+                self._on_change()
+
+        await connection.run(Examine(inbox))
+        self._on_change()  # what came before it
         try:
-            await idle(connection, on_response, asyncio.Event(), on_begin=changed.set)
+            await idle(connection, on_response, self._switched)
         except CommandRefused:
             return False
-    return True
+        return True
 
 
-async def _poll(pool: Pool, wire: bytes, changed: asyncio.Event) -> None:
-    known: Status | None = None
-    while True:
-        async with pool.connection(None, deadline=_DEADLINE) as connection:
-            status = await _status(connection, wire)
-        if known is not None and status != known:
-            changed.set()
-        known = status
-        await asyncio.sleep(POLL_SECONDS)
+def _pause(failures: int) -> float:
+    delay = min(RETRY_LAST, RETRY_FIRST * 2 ** min(failures - 1, 20))
+    return delay * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-async def _status(connection: Connection, wire: bytes) -> Status | None:
-    """STATUS, which is of a selected mailbox only what is known there already."""
-    *_, status = await connection.run_all(*leave(connection), StatusOf(wire, items_for(connection)))
-    return status if isinstance(status, Status) else None
+async def watch(data: Listed, pool: Pool, changed: asyncio.Event) -> None:
+    """Set `changed` whenever something does; see Watcher."""
+    await Watcher(data, pool, changed.set).run()

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from gateway.imap.commands import idle as idle_module
 from gateway.imap.commands.idle import idle
 from gateway.imap.commands.noop import Noop
 from gateway.imap.errors import CommandRefused, ConnectionLost
@@ -50,6 +51,46 @@ async def test_idle_outlasts_a_silent_server_and_begins_anew() -> None:
 
     async with session(b"IMAP4rev1 IDLE", script) as (connection, received):
         await asyncio.wait_for(idle(connection, lambda _: None, stop, 0.02), 10)
+        assert [each.line for each in received] == [b"IDLE"] * 3
+
+
+async def test_idle_goes_on_while_the_server_speaks() -> None:
+    """Dovecot says "Still here"; a DONE would wake it up when it hibernates."""
+    stop = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        command = await peer.command()
+        await peer.send(b"+ idling")
+        for _ in range(14):
+            await asyncio.sleep(0.1)
+            await peer.send(b"* OK Still here")
+        stop.set()
+        assert await peer.line() == b"DONE"
+        await peer.ok(command)
+
+    async with session(b"IMAP4rev1 IDLE", script) as (connection, received):
+        await asyncio.wait_for(idle(connection, lambda _: None, stop, 1.0), 10)
+        assert [each.line for each in received] == [b"IDLE"]
+
+
+async def test_idle_begins_anew_before_the_server_logs_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RFC 9051 §6.3.13, also when it speaks."""
+    monkeypatch.setattr(idle_module, "_LONGEST_SECONDS", 0.05)
+    stop = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        for number in range(3):
+            command = await peer.command()
+            await peer.send(b"+ idling")
+            if number == 2:
+                stop.set()
+            assert await peer.line() == b"DONE"
+            await peer.ok(command)
+
+    async with session(b"IMAP4rev1 IDLE", script) as (connection, received):
+        await asyncio.wait_for(idle(connection, lambda _: None, stop), 10)
         assert [each.line for each in received] == [b"IDLE"] * 3
 
 

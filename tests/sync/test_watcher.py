@@ -1,134 +1,330 @@
-"""RFC 2177 (IDLE): changes of the inbox are known of as they happen."""
+"""RFC 5465 (NOTIFY), RFC 2177 (IDLE): changes are told of as they happen, on every step of the
+ladder and across what goes wrong."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import pytest
 
-from gateway.imap.errors import ImapError
-from gateway.sync import account as account_module
-from gateway.sync import watcher
-from gateway.sync.watcher import watch
+from gateway.sync import watch_notify, watcher
 from tests.servers.dovecot import Dovecot, User
-from tests.sync import raw
-from tests.sync.conftest import Gateways
+from tests.servers.mail_server import MailServer, expect_ok
 from tests.sync.letters import letter
-from tests.sync.views import view
+from tests.sync.watching import Watching, watching
 
-DEADLINE = 20.0
+Change: TypeAlias = Callable[[MailServer, User], None]
 
-
-def read(server: Dovecot, user: User) -> None:
-    with server.imap(user) as client:
-        client.select("INBOX")
-        client.uid("STORE", "1", "+FLAGS", "(\\Seen)")
+NEVER = 1e6
 
 
-def expunge(server: Dovecot, user: User) -> None:
-    with server.imap(user) as client:
-        client.select("INBOX")
-        client.uid("STORE", "1", "+FLAGS.SILENT", "(\\Deleted)")
-        client.expunge()
+@pytest.fixture(autouse=True)
+def _only_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks by the clock, and lost connections are made again at once."""
+    monkeypatch.setattr(watcher, "POLL_SECONDS", NEVER)
+    monkeypatch.setattr(watcher, "SAFETY_SECONDS", NEVER)
+    monkeypatch.setattr(watcher, "RETRY_FIRST", 0.02)
+    monkeypatch.setattr(watcher, "RETRY_LAST", 0.1)
 
 
-def arrive(server: Dovecot, user: User) -> None:
-    server.append_all(user, "INBOX", [letter(9)])
+@pytest.fixture
+def user(server: MailServer) -> User:
+    """Give a user with messages in two mailboxes."""
+    user = server.add_user()
+    server.create(user, "Projects")
+    for mailbox in ("INBOX", "Projects"):
+        server.append_all(user, mailbox, [letter(1), letter(2)])
+    return user
 
 
-@pytest.mark.parametrize("change", [read, expunge, arrive])
+def arrives(mailbox: str) -> Change:
+    def change(server: MailServer, user: User) -> None:
+        server.append_all(user, mailbox, [letter(9)])
+
+    return change
+
+
+def is_read(mailbox: str) -> Change:
+    def change(server: MailServer, user: User) -> None:
+        with server.imap(user) as client:
+            client.select(mailbox)
+            expect_ok(client.uid("STORE", "1", "+FLAGS", "(\\Seen)"))
+
+    return change
+
+
+def is_expunged(mailbox: str) -> Change:
+    def change(server: MailServer, user: User) -> None:
+        with server.imap(user) as client:
+            client.select(mailbox)
+            expect_ok(client.uid("STORE", "1", "+FLAGS.SILENT", "(\\Deleted)"))
+            expect_ok(client.expunge())
+
+    return change
+
+
+def mailbox(verb: str, *names: str) -> Change:
+    def change(server: MailServer, user: User) -> None:
+        with server.imap(user) as client:
+            expect_ok(getattr(client, verb)(*names))
+
+    return change
+
+
+CHANGES = {
+    "new-in-inbox": arrives("INBOX"),
+    "new": arrives("Projects"),
+    "read-in-inbox": is_read("INBOX"),
+    "read": is_read("Projects"),
+    "expunged": is_expunged("Projects"),
+    "created": mailbox("create", "New"),
+    "renamed": mailbox("rename", "Projects", "Things"),
+    "deleted": mailbox("delete", "Projects"),
+    "subscribed": mailbox("subscribe", "INBOX"),
+    "unsubscribed": mailbox("unsubscribe", "Projects"),
+}
+
+
+async def tells(watched: Watching, change: Change, server: MailServer, user: User) -> None:
+    """Fail unless the watcher tells of a change, when all before it was told."""
+    watched.told.clear()
+    await asyncio.to_thread(change, server, user)
+    await watched.change()
+
+
+# --- NOTIFY ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("server", ["everything", "no-qresync", "maildir"], indirect=True)
+async def test_notify_tells_of_every_change_in_every_mailbox(
+    change: Change, server: MailServer, user: User
+) -> None:
+    """RFC 5465 §5"""
+    async with watching(server.imap_port, user) as watched:
+        await watched.until(vouches=True)
+        await tells(watched, change, server, user)
+        assert watched.watcher.vouches
+
+
+async def test_notify_tells_of_mailboxes_that_others_share(
+    start_dovecot: Callable[..., Dovecot],
+) -> None:
+    """RFC 5465 §6.6: they are named one by one, those that come later within a minute."""
+    server = start_dovecot(acl=True)
+    ann, bob = server.add_user(), server.add_user()
+
+    def share(name: str) -> None:
+        server.create(bob, name)
+        with server.imap(bob) as client:
+            expect_ok(client.setacl(name, ann.username, "lrswit"))
+
+    share("Team")
+    async with watching(server.imap_port, ann) as watched:
+        await watched.until(vouches=True)
+        await tells(watched, lambda _, __: arrives("Team")(server, bob), server, ann)
+        await tells(watched, arrives("INBOX"), server, ann)
+
+
+async def test_mailboxes_shared_later_are_told_of_too(
+    start_dovecot: Callable[..., Dovecot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 5465 §6.6: as soon as the account knows them."""
+    monkeypatch.setattr(watch_notify, "LIFE_SECONDS", 0.05)
+    server = start_dovecot(acl=True)
+    ann, bob = server.add_user(), server.add_user()
+    async with watching(server.imap_port, ann) as watched:
+        await watched.until(vouches=True)
+        server.create(bob, "Team")
+        with server.imap(bob) as client:
+            expect_ok(client.setacl("Team", ann.username, "lrswit"))
+        watched.told.clear()
+        await watched.look()
+        await watched.change()
+        await watched.until(vouches=True)
+        await tells(watched, lambda _, __: arrives("Team")(server, bob), server, ann)
+        await tells(watched, arrives("INBOX"), server, ann)
+
+
+async def test_a_connection_with_an_open_mailbox_leaves_it_to_be_notified(
+    server: MailServer, user: User
+) -> None:
+    """RFC 5465 §6.1: of a selected mailbox nothing would be told."""
+    async with watching(server.imap_port, user, active=False) as watched:
+        connection = await watched.on_inbox()
+        watched.watcher.active = True
+        await watched.until(vouches=True)
+        assert connection.selected is None
+        assert watched.pool.count == 1
+        await tells(watched, is_read("INBOX"), server, user)
+
+
+# --- IDLE --------------------------------------------------------------------------------------
+
+_INBOX = {"new": arrives("INBOX"), "read": is_read("INBOX"), "expunged": is_expunged("INBOX")}
+
+
+@pytest.mark.parametrize("change", _INBOX.values(), ids=_INBOX)
 @pytest.mark.parametrize("server", ["everything", "no-qresync", "no-condstore"], indirect=True)
+@pytest.mark.parametrize("active", [False, True])
 async def test_a_change_of_the_inbox_is_told(
-    change: Callable[[Dovecot, User], None], server: Dovecot, gateways: Gateways
+    change: Change, active: bool, server: MailServer, user: User
 ) -> None:
-    user, changed = server.add_user(), asyncio.Event()
-    server.append_all(user, "INBOX", [letter(1), letter(2)])
-    account = await gateways.login(server, user)
-    await account.fresh()
-    watching = asyncio.create_task(watch(account.data, account.pool, changed))
-    async with asyncio.timeout(DEADLINE):
-        await changed.wait()  # for what came before
-        changed.clear()
-        await asyncio.to_thread(change, server, user)
-        await changed.wait()
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    """RFC 2177; without mod-sequences NOTIFY tells nothing of flags (RFC 5465 §5.1)."""
+    async with watching(server.imap_port, user, active=active) as watched:
+        await watched.change()
+        if not active:
+            await watched.on_inbox()
+            assert not watched.watcher.vouches
+        await tells(watched, change, server, user)
 
 
-async def test_what_is_told_is_not_hidden_by_an_earlier_look(
-    server: Dovecot, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", _INBOX.values(), ids=_INBOX)
+async def test_without_notify_the_inbox_is_watched(
+    change: Change, start_dovecot: Callable[..., Dovecot]
 ) -> None:
-    monkeypatch.setattr(account_module, "MAX_TRUST_SECONDS", 1000.0)
-    monkeypatch.setattr(account_module, "TRUST_FACTOR", 1e9)
+    """RFC 2177"""
+    server = start_dovecot(without=("NOTIFY",))
     user = server.add_user()
-    server.append_all(user, "INBOX", [letter(1), letter(2)])
-    account = await gateways.login(server, user)
-    await view(account)
-    async with asyncio.timeout(DEADLINE):
-        await account._changed.wait()
-        await view(account)
-        read(server, user)
-        await account._changed.wait()
-    assert await view(account) == raw.read(server, user)
+    server.append_all(user, "INBOX", [letter(1)])
+    async with watching(server.imap_port, user) as watched:
+        await watched.on_inbox()
+        await tells(watched, change, server, user)
+        assert not watched.watcher.vouches
 
 
-async def test_a_watcher_ends_with_its_connection(
-    start_dovecot: Callable[..., Dovecot], gateways: Gateways
+@pytest.mark.parametrize("server", ["cyrus", "cyrus-no-condstore"], indirect=True)
+async def test_cyrus_tells_of_the_inbox(server: MailServer, user: User) -> None:
+    """RFC 2177: Cyrus 3.6 has no NOTIFY."""
+    async with watching(server.imap_port, user) as watched:
+        await watched.on_inbox()
+        await tells(watched, arrives("INBOX"), server, user)
+        await tells(watched, is_read("INBOX"), server, user)
+
+
+# --- looking -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("without", [("NOTIFY",), ("NOTIFY", "IDLE")])
+async def test_what_nobody_tells_is_looked_for(
+    without: tuple[str, ...],
+    start_dovecot: Callable[..., Dovecot],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    server, changed = start_dovecot(), asyncio.Event()
-    account = await gateways.login(server, server.add_user())
-    await account.fresh()
-    watching = asyncio.create_task(watch(account.data, account.pool, changed))
-    async with asyncio.timeout(DEADLINE):
-        await changed.wait()
-        server.stop()
-        with pytest.raises(ImapError):
-            await watching
-
-
-async def test_a_server_without_idle_is_asked_every_now_and_then(
-    start_dovecot: Callable[..., Dovecot], gateways: Gateways, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks: asyncio.Queue[None] = asyncio.Queue()
-    status = watcher._status
-
-    async def look(*args: Any) -> Any:
-        found = await status(*args)
-        looks.put_nowait(None)
-        return found
-
-    monkeypatch.setattr(watcher, "_status", look)
+    """Design §6, freshness"""
     monkeypatch.setattr(watcher, "POLL_SECONDS", 0.02)
-    server, changed = start_dovecot(without=("IDLE",)), asyncio.Event()
-    user = server.add_user()
-    account = await gateways.login(server, user)
-    await account.fresh()
-    watching = asyncio.create_task(watch(account.data, account.pool, changed))
-    async with asyncio.timeout(DEADLINE):
-        for _ in range(3):
-            await looks.get()
-        assert not changed.is_set()
-        await asyncio.to_thread(arrive, server, user)
-        await changed.wait()
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    server = start_dovecot(without=without)
+    async with watching(server.imap_port, server.add_user()) as watched:
+        for _ in range(4):
+            await watched.change()
+        assert watched.pool.count == 1
 
 
 async def test_the_only_connection_of_an_account_is_not_kept_for_watching(
-    dovecot: Dovecot, mailuser: User, gateways: Gateways
+    server: MailServer, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Design §4: what the user asks for comes first; changes are looked for by polling."""
-    dovecot.append_all(mailuser, "INBOX", [letter(1)])
-    accounts = gateways.start(dovecot, connections=1)
-    account = await accounts.login(mailuser.username, mailuser.password, "127.0.0.1")
-    changed = asyncio.Event()
-    async with asyncio.timeout(DEADLINE):
-        await account.indexed()
-        watching = asyncio.create_task(watch(account.data, account.pool, changed))
-        for number in range(2, 5):
-            await asyncio.to_thread(arrive, dovecot, mailuser)
-            assert (await account.recheck()).emails.size == number
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    """Design §4: what the user asks for comes first."""
+    monkeypatch.setattr(watcher, "POLL_SECONDS", 0.02)
+    async with watching(server.imap_port, user, connections=1) as watched:
+        for _ in range(3):
+            await watched.change()
+            async with watched.pool.connection(deadline=1.0):
+                pass
+        assert not watched.watcher.vouches
+
+
+async def test_a_server_that_reports_events_has_no_connection_of_the_watcher(
+    server: MailServer, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 5423: events may be lost, so it is looked now and then, and nothing is vouched for."""
+    monkeypatch.setattr(watcher, "SAFETY_SECONDS", 0.02)
+    async with watching(server.imap_port, user, server_events=True) as watched:
+        for _ in range(3):
+            await watched.change()
+        assert len(watched.connections) == 1  # the one that read the mailboxes
+        assert not watched.connections[0].busy
+        assert not watched.watcher.vouches
+
+
+# --- what goes wrong ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("active", [True, False])
+async def test_a_lost_connection_is_made_again(
+    active: bool, start_dovecot: Callable[..., Dovecot]
+) -> None:
+    """RFC 9051 §7.1.5: after BYE, what happened meanwhile is asked for."""
+    server = start_dovecot()
+    user = server.add_user()
+    async with watching(server.imap_port, user, active=active) as watched:
+        await (watched.until(vouches=True) if active else watched.on_inbox())
+        lost = [each for each in watched.connections if not each.closed]
+        await asyncio.to_thread(server.doveadm, "kick", user.username)
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(each.ended.wait() for each in lost))
+        watched.told.clear()
+        await watched.change()
+        await (watched.until(vouches=True) if active else watched.on_inbox())
+        await tells(watched, arrives("INBOX"), server, user)
+
+
+@pytest.mark.parametrize("active", [True, False])
+async def test_a_restart_of_the_server_is_survived(
+    active: bool, start_dovecot: Callable[..., Dovecot]
+) -> None:
+    """RFC 9051 §7.1.5: nothing is vouched for while the server is away."""
+    server = start_dovecot()
+    user = server.add_user()
+    async with watching(server.imap_port, user, active=active) as watched:
+        await (watched.until(vouches=True) if active else watched.on_inbox())
+        await asyncio.to_thread(server.stop)
+        await watched.until(vouches=False)
+        await asyncio.to_thread(server.start)
+        await (watched.until(vouches=True) if active else watched.on_inbox())
+        await tells(watched, arrives("INBOX"), server, user)
+
+
+async def test_no_change_is_lost_when_somebody_comes_or_goes(
+    server: MailServer, user: User
+) -> None:
+    """RFC 5465 §3.1: what happens between two ways of watching is asked for afterwards."""
+    async with watching(server.imap_port, user, active=False) as watched:
+        for _ in range(3):
+            await watched.on_inbox()
+            await tells(watched, arrives("INBOX"), server, user)
+            watched.watcher.active = True
+            await watched.until(vouches=True)
+            await tells(watched, arrives("Projects"), server, user)
+            before = watched.changes
+            watched.watcher.active = False
+            await watched.until(vouches=False)
+            await watched.on_inbox()
+            await watched.change()
+            assert watched.changes > before
+        assert watched.pool.count == 1
+
+
+async def test_a_watcher_that_ends_leaves_no_connection_that_tells(
+    server: MailServer, user: User
+) -> None:
+    """RFC 5465 §3.1: whoever had the connection next would take the news for answers."""
+    async with watching(server.imap_port, user) as watched:
+        await watched.until(vouches=True)
+        [connection] = (each for each in watched.connections if not each.closed)
+    assert connection.closed
+    assert not watched.watcher.vouches
+
+
+@pytest.mark.parametrize("failures", range(1, 40))
+def test_lost_connections_are_made_again_ever_more_slowly(
+    failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Design §4: back off with jitter."""
+    monkeypatch.setattr(watcher, "RETRY_FIRST", 2.0)
+    monkeypatch.setattr(watcher, "RETRY_LAST", 300.0)
+    pauses = {watcher._pause(failures) for _ in range(20)}
+    longest = min(300.0, 2.0 * 2 ** (failures - 1))
+    assert all(longest / 2 <= each <= longest for each in pauses)
+    assert len(pauses) > 1

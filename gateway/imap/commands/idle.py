@@ -15,8 +15,10 @@ from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged, Untagged
 
 REFRESH_SECONDS = 5 * 60.0
-"""RFC 9051 §6.3.13 has clients begin anew after 29 minutes. Some servers, and some that stand
-between, drop or forget who was silent for a few, and say nothing."""
+"""Some servers, and some that stand between, drop or forget who was silent for a few minutes, and
+say nothing. Where the server speaks up now and then (Dovecot: "Still here", every two minutes),
+IDLE goes on, as each DONE wakes a Dovecot that hibernates."""
+_LONGEST_SECONDS = 25 * 60.0  # RFC 9051 §6.3.13: the server may log out after half an hour
 _GRACE_SECONDS = 30.0  # for the server to begin, and to end
 
 
@@ -27,24 +29,22 @@ class Idle(Command[None]):
     patient: ClassVar[bool] = True
     conclusion: ClassVar[bytes] = b"DONE\r\n"
 
-    def __init__(
-        self, on_response: Callable[[Untagged], None], on_begin: Callable[[], None]
-    ) -> None:
+    def __init__(self, on_response: Callable[[Untagged], None]) -> None:
         self._on_response = on_response
-        self._on_begin = on_begin
+        self._loop = asyncio.get_running_loop()
         self.begun = asyncio.Event()
+        self.heard = self._loop.time()
 
     def encode(self) -> Encoded:
         return encode.atom(self.name)
 
     def collect(self, response: Untagged) -> bool:
+        self.heard = self._loop.time()
         self._on_response(response)
         return True
 
     def answer(self, challenge: bytes) -> bytes | None:
-        if not self.begun.is_set():
-            self.begun.set()
-            self._on_begin()
+        self.begun.set()
         return None
 
     def finish(self, tagged: Tagged) -> None:
@@ -56,19 +56,18 @@ async def idle(
     on_response: Callable[[Untagged], None],
     stop: asyncio.Event,
     refresh_seconds: float = REFRESH_SECONDS,
-    on_begin: Callable[[], None] = lambda: None,
 ) -> None:
-    """IDLE on the selected mailbox until `stop` is set, beginning anew every `refresh_seconds`.
+    """IDLE on the selected mailbox until `stop` is set.
 
-    `on_begin` is called each time the server has begun to tell. Raises CommandRefused,
-    ConnectionLost, CommandTimeout (the server does not answer DONE).
+    It begins anew when the server was silent for `refresh_seconds`, and before its patience ends.
+    Raises CommandRefused, ConnectionLost, CommandTimeout (the server does not answer DONE).
     """
     while not stop.is_set():
-        command = Idle(on_response, on_begin)
-        running = asyncio.ensure_future(conn.run(command, timeout=2 * refresh_seconds))
+        command = Idle(on_response)
+        running = asyncio.ensure_future(conn.run(command, timeout=2 * _LONGEST_SECONDS))
         stopping = asyncio.ensure_future(stop.wait())
         try:
-            await _first(running, stopping, seconds=refresh_seconds)
+            await _silence(command, running, stopping, refresh_seconds)
             if not running.done():
                 beginning = asyncio.ensure_future(command.begun.wait())
                 try:
@@ -84,6 +83,19 @@ async def idle(
             stopping.cancel()
             running.cancel()  # of no effect when it is done; else it closes the connection
             await asyncio.gather(running, return_exceptions=True)
+
+
+async def _silence(
+    command: Idle, running: asyncio.Future[Any], stopping: asyncio.Future[Any], seconds: float
+) -> None:
+    """Wait until the server was silent for that long, or IDLE has gone on for long, or is over."""
+    loop = asyncio.get_running_loop()
+    longest = loop.time() + _LONGEST_SECONDS
+    while not (running.done() or stopping.done()):
+        left = min(command.heard + seconds, longest) - loop.time()
+        if left <= 0:
+            return
+        await _first(running, stopping, seconds=left)
 
 
 async def _first(*tasks: asyncio.Future[Any], seconds: float) -> None:
