@@ -1,4 +1,4 @@
-"""Design §7: the store, where the gateway keeps what it can build again from IMAP."""
+"""Design §7: the store, where the gateway keeps what it can build again, or do without."""
 
 from __future__ import annotations
 

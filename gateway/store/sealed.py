@@ -6,12 +6,20 @@ not open is logged and counts as a miss.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from gateway.obs.log import get_logger
 from gateway.store import keys as names
 from gateway.store.base import Backend
 from gateway.store.envelope import Unsealable, seal, unseal
+
+T = TypeVar("T")
+Value = TypeVar("Value", bound=bytes | None)
+
+LARGE_OCTETS = 256 * 1024
+"""Above this, framing and checking takes a millisecond or more, and is done in a thread."""
 
 _log = get_logger(__name__)
 
@@ -32,14 +40,12 @@ class SealedStore:
         wanted = [names.check(key) for key in keys]
         if not wanted:
             return {}
-        owner = names.owner(self._secret, account)
-        found = await self._backend.read(owner, wanted)
-        opened = {key: self._open(account, key, octets) for key, octets in found.items()}
-        return {key: payload for key, payload in opened.items() if payload is not None}
+        found = await self._backend.read(names.owner(self._secret, account), wanted)
+        return await _beside(self._opened, account, found)
 
     async def save(self, account: str, entries: Mapping[str, bytes | None]) -> None:
         """See `Store.save`."""
-        sealed = self._sealed(account, entries)
+        sealed = await _beside(self._sealed, account, entries)
         if sealed:
             await self._backend.write(names.owner(self._secret, account), sealed)
 
@@ -48,14 +54,15 @@ class SealedStore:
     ) -> bool:
         """See `Store.replace`. What does not open is replaced only while it is what was read."""
         owner = names.owner(self._secret, account)
-        sealed = self._sealed(account, {key: expected, **entries})
-        held = self._sealed(account, {key: expected})[key]
+        held = (await _beside(self._sealed, account, {key: expected}))[key]
+        sealed = await _beside(self._sealed, account, {key: expected, **entries})
         while not await self._backend.swap(owner, key, held, sealed):
             if expected is not None:
                 return False
-            held = (await self._backend.read(owner, (key,))).get(key)
-            if held is not None and self._open(account, key, held) is not None:
+            found = await self._backend.read(owner, (key,))
+            if await _beside(self._opened, account, found):
                 return False
+            held = found.get(key)
         return True
 
     async def delete_account(self, account: str) -> None:
@@ -80,10 +87,22 @@ class SealedStore:
             for key, payload in entries.items()
         }
 
-    def _open(self, account: str, key: str, octets: bytes) -> bytes | None:
-        try:
-            return unseal(self._secret, account, key, octets)
-        except Unsealable as error:
-            owner = names.owner(self._secret, account)
-            _log.warning("stored value ignored", owner=owner, key=key, reason=str(error))
-            return None
+    def _opened(self, account: str, found: Mapping[str, bytes]) -> dict[str, bytes]:
+        """What can be trusted."""
+        values: dict[str, bytes] = {}
+        for key, octets in found.items():
+            try:
+                values[key] = unseal(self._secret, account, key, octets)
+            except Unsealable as error:
+                owner = names.owner(self._secret, account)
+                _log.warning("stored value ignored", owner=owner, key=key, reason=str(error))
+        return values
+
+
+async def _beside(
+    work: Callable[[str, Mapping[str, Value]], T], account: str, values: Mapping[str, Value]
+) -> T:
+    """Do the work, beside everything else if the values are large."""
+    if sum(len(value) for value in values.values() if value is not None) > LARGE_OCTETS:
+        return await asyncio.to_thread(work, account, values)
+    return work(account, values)

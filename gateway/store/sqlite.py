@@ -28,17 +28,18 @@ MIGRATIONS = (
 
 
 class SqliteBackend:
-    """Runs every operation, from opening the file on, in one thread of its own."""
+    """Reads in one thread and writes in another.
+
+    So no read waits behind a large write, a slow disk, or the write of another process.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._connection: sqlite3.Connection | None = None
-        self._closed = False
+        self._reading = _Thread(path)
+        self._writing = _Thread(path)
 
     async def read(self, owner: str, keys: Sequence[str]) -> dict[str, bytes]:
         """One statement, so one snapshot."""
-        return await self._run(lambda connection: _select(connection, owner, keys))
+        return await self._reading.run(lambda connection: _select(connection, owner, keys))
 
     async def write(self, owner: str, entries: Mapping[str, bytes | None]) -> None:
         """One transaction."""
@@ -48,7 +49,7 @@ class SqliteBackend:
             _put(connection, owner, entries)
             connection.execute("COMMIT")
 
-        await self._run(work)
+        await self._writing.run(work)
 
     async def swap(
         self, owner: str, key: str, held: bytes | None, entries: Mapping[str, bytes | None]
@@ -66,41 +67,46 @@ class SqliteBackend:
             connection.execute("COMMIT")
             return done
 
-        return await self._run(work)
+        return await self._writing.run(work)
 
     async def drop(self, owner: str) -> None:
         """Delete the owner's rows."""
-        await self._run(lambda c: c.execute("DELETE FROM entry WHERE owner = ?", (owner,)))
+        query = "DELETE FROM entry WHERE owner = ?"
+        await self._writing.run(lambda connection: connection.execute(query, (owner,)))
 
     async def size(self, owner: str) -> int:
         """Read from the row headers, not from the values."""
         query = "SELECT coalesce(sum(length(value)), 0) FROM entry WHERE owner = ?"
-        return int(await self._run(lambda c: c.execute(query, (owner,)).fetchone()[0]))
+        row = await self._reading.run(lambda c: c.execute(query, (owner,)).fetchone())
+        return int(row[0])
 
     async def close(self) -> None:
         """Wait for what is under way, and close the file."""
-
-        def work() -> None:
-            if self._connection is not None:
-                self._connection.close()
-
-        if not self._closed:
-            self._closed = True
-            await asyncio.get_running_loop().run_in_executor(self._thread, work)
-            self._thread.shutdown(wait=False)
+        await self._reading.close()
+        await self._writing.close()
 
     async def ping(self) -> None:
         """Read the file."""
-        await self._run(lambda c: c.execute("SELECT 1 FROM entry LIMIT 1").fetchone())
+        await self._reading.run(lambda c: c.execute("SELECT 1 FROM entry LIMIT 1").fetchone())
 
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+
+class _Thread:
+    """A connection of its own, which is opened, used and closed in one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in the thread. At the deadline it goes on there, but nobody waits for it."""
         if self._closed:
             raise self._unavailable("closed")
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._thread, self._work, work)
+                return await loop.run_in_executor(self._executor, self._work, work)
         except TimeoutError:
             raise self._unavailable(f"no answer in {DEADLINE_SECONDS:g} s") from None
         except OSError as error:
@@ -109,6 +115,18 @@ class SqliteBackend:
             raise self._unavailable(str(error)) from error
         except sqlite3.Error as error:
             raise StoreError("sqlite", f"{self._path}: {error}") from error
+
+    async def close(self) -> None:
+        """Wait for what is under way; nothing is run any more."""
+
+        def work() -> None:
+            if self._connection is not None:
+                self._connection.close()
+
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            self._executor.shutdown(wait=False)
 
     def _unavailable(self, reason: str) -> StoreUnavailable:
         return StoreUnavailable("sqlite", f"{self._path}: {reason}")
@@ -191,18 +209,27 @@ def _enter_wal(connection: sqlite3.Connection) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the file to the present schema; a file that has it is not locked for that."""
+    if _version(connection) == len(MIGRATIONS):
+        return
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-    row = connection.execute("SELECT version FROM schema_version").fetchone()
-    version = 0 if row is None else row[0]
+    version = _version(connection)
     if version > len(MIGRATIONS):
         raise StoreError(
             "sqlite",
             f"{path}: written by a later release (schema {version}, this one has"
             f" {len(MIGRATIONS)}); nothing is lost if it is moved away",
         )
+    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
     for statement in MIGRATIONS[version:]:
         connection.execute(statement)
     connection.execute("DELETE FROM schema_version")
     connection.execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
     connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'")
+    if tables.fetchone() is None:
+        return 0
+    return int(connection.execute("SELECT version FROM schema_version").fetchone()[0])

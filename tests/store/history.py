@@ -72,10 +72,10 @@ async def read_log(store: Store) -> list[bytes]:
 class History:
     """Records what clients do, each of which is a task that runs `write` until `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, began: int = 0) -> None:
         self.replaced: list[Replaced] = []
         self.loaded: list[Loaded] = []
-        self._clock = itertools.count()
+        self._clock = itertools.count(began)
         self._done = 0
         self._failed = 0
         self._recorded = asyncio.Event()
@@ -155,6 +155,10 @@ class History:
             if call.end is End.REFUSED and call.old in place:
                 [overtaking] = log[place[call.old] + 1 :][:1]
                 assert calls[overtaking][0].began < call.ended, f"{call} was refused"
+        for load in self.loaded:
+            assert load.value in place, f"{load} was never in"
+            if load.value is not None:
+                assert calls[load.value][0].began < load.ended, f"{load} came too early"
         self._check_order(place, calls)
 
     def _check_order(

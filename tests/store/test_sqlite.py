@@ -133,7 +133,7 @@ async def test_no_wait_is_longer_than_the_deadline(
 async def test_a_full_file_is_unavailable_and_keeps_what_it_has(backend: SqliteBackend) -> None:
     """F6."""
     await backend.write("owner", {"a": b"1"})
-    await backend._run(lambda connection: connection.execute("PRAGMA max_page_count = 16"))
+    await backend._writing.run(lambda connection: connection.execute("PRAGMA max_page_count = 16"))
     with pytest.raises(StoreUnavailable, match="full"):
         await backend.write("owner", {"a": b"2", "b": bytes(1_000_000)})
     assert await backend.read("owner", ["a", "b"]) == {"a": b"1"}
@@ -159,7 +159,7 @@ async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path:
 
 async def test_a_file_of_a_later_release_is_refused(backend: SqliteBackend, path: Path) -> None:
     await backend.write("owner", {"a": b"1"})
-    await backend._run(
+    await backend._writing.run(
         lambda connection: connection.execute("UPDATE schema_version SET version=99")
     )
     later = SqliteBackend(path)
