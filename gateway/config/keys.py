@@ -7,6 +7,7 @@ Sections raise ValueError when their keys contradict each other.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,6 +37,8 @@ from gateway.config.values import (
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "console"]
 
+_SENDABLE = re.compile(r"[!-~]+")  # in a header field, and in a list separated by blanks
+
 _LEVEL: Kind[Level] = choice("debug", "info", "warning", "error")
 _FORMAT: Kind[Format] = choice("json", "console")
 
@@ -52,7 +55,7 @@ class ServerConfig:
     )
     admin_listen: Address = key(
         text(Address.parse),
-        "Address and port of /healthz and /metrics, which are not for the public.",
+        "Address and port of /healthz, /metrics and /events, which are not for the public.",
         Address("127.0.0.1", 8081),
     )
     public_url: PublicUrl | None = key(
@@ -131,6 +134,24 @@ class ImapConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventsConfig:
+    """Changes that the mail server reports to server.admin_listen (see deploy/docs/dovecot.md)."""
+
+    secret: SecretKey | None = key(
+        optional(text(SecretKey.parse, secret=True)),
+        "What the mail server has to know: 32 characters or more without blanks. Where it is set, "
+        "the gateway takes the mail server's word for changes and holds no connection to learn of "
+        "them.",
+        None,
+        example="(openssl rand -hex 32)",
+    )
+
+    def __post_init__(self) -> None:
+        if self.secret is not None and not _SENDABLE.fullmatch(self.secret.reveal()):
+            raise ValueError("events.secret: expected ASCII characters without blanks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreConfig:
     """What the gateway remembers of the mailboxes; when lost, it is built again from IMAP."""
 
@@ -193,6 +214,7 @@ class Config:
 
     server: ServerConfig
     imap: ImapConfig
+    events: EventsConfig
     store: StoreConfig
     auth: AuthConfig
     cache: CacheConfig

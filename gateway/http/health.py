@@ -1,18 +1,25 @@
-"""Design §2: /healthz and /metrics, on a listener that is not for the public."""
+"""Design §2: /healthz, /metrics and /events, on a listener that is not for the public."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from gateway.http.errors import problem, problems
 from gateway.obs.metrics import CONTENT_TYPE, exposition
 from gateway.store.base import StoreError
 
 
-def create_admin_app(ping: Callable[[], Awaitable[None]]) -> web.Application:
-    """The endpoints for supervisors and Prometheus. `ping` raises StoreError if the store fails."""
+def create_admin_app(
+    ping: Callable[[], Awaitable[None]], on_event: Handler | None = None
+) -> web.Application:
+    """The endpoints for supervisors, Prometheus and the mail server.
+
+    `ping` raises StoreError if the store fails. `on_event` takes what the mail server reports (see
+    events.py); without it there is no such endpoint.
+    """
 
     async def live(_: web.Request) -> web.StreamResponse:
         """The process runs and its event loop turns."""
@@ -33,4 +40,6 @@ def create_admin_app(ping: Callable[[], Awaitable[None]]) -> web.Application:
     app.router.add_get("/healthz/live", live)
     app.router.add_get("/healthz/ready", ready)
     app.router.add_get("/metrics", metrics)
+    if on_event is not None:
+        app.router.add_post("/events", on_event)
     return app

@@ -194,7 +194,7 @@ class Watcher:
 
 
 def _pause(failures: int) -> float:
-    delay = min(RETRY_LAST, RETRY_FIRST * 2 ** min(failures - 1, 20))
+    delay = min(RETRY_LAST, RETRY_FIRST * 2.0 ** min(failures - 1, 20))
     return delay * random.uniform(0.5, 1.0)  # noqa: S311
 
 
