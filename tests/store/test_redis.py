@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis as Client
@@ -15,6 +16,7 @@ from gateway.store import StoreError, StoreUnavailable
 from gateway.store.keys import owner
 from gateway.store.redis import CONNECTIONS, EXPIRY_SECONDS, RedisBackend
 from gateway.store.sealed import SealedStore
+from tests.servers.process import free_port
 from tests.servers.redis import Redis
 from tests.store.values import SECRET
 
@@ -174,7 +176,8 @@ async def test_a_user_needs_no_more_than_the_documentation_says(own_redis: Redis
     rule = re.search(r"^ +ACL SETUSER gateway (.+)$", DOCUMENTATION.read_text(), re.MULTILINE)
     assert rule is not None
     async with Client.from_url(own_redis.url) as client:
-        await client.execute_command("ACL", "SETUSER", "gateway", *rule[1].split())  # type: ignore[no-untyped-call]
+        ask: Callable[..., Awaitable[Any]] = client.execute_command
+        await ask("ACL", "SETUSER", "gateway", *rule[1].split())
     backend = RedisBackend(own_redis.url.replace("//", "//gateway:PASSWORD@"))
     await backend.ping()
     await backend.write("owner", {"a": b"1", "b": b"2"})
@@ -188,3 +191,20 @@ async def test_a_user_needs_no_more_than_the_documentation_says(own_redis: Redis
     async with Client.from_url(own_redis.url.replace("//", "//gateway:PASSWORD@")) as client:
         with pytest.raises(NoPermissionError):
             await client.hget("other", "a")
+
+
+async def test_an_account_is_in_one_slot_of_a_cluster() -> None:
+    """Design §12: a cluster refuses commands and scripts that reach for keys of several slots."""
+    with Redis({"cluster-enabled": "yes", "cluster-port": str(free_port())}) as server:
+        async with Client.from_url(server.url) as client, asyncio.timeout(20):
+            ask: Callable[..., Awaitable[Any]] = client.execute_command
+            await ask("CLUSTER ADDSLOTSRANGE", 0, 16383)
+            while (await ask("CLUSTER INFO"))["cluster_state"] != "ok":
+                await asyncio.sleep(0.05)
+        backend = RedisBackend(server.url)
+        await backend.write("owner", {"a": b"1", "b": None})
+        assert await backend.swap("owner", "a", b"1", {"a": b"2", "b": b"3", "c": None})
+        assert await backend.read("owner", ["a", "b"]) == {"a": b"2", "b": b"3"}
+        assert await backend.size("owner") == 2
+        await backend.drop("owner")
+        await backend.close()
