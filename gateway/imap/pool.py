@@ -64,6 +64,8 @@ class Pool:
         self._not_before = 0.0  # loop time before which no attempt to connect is made
         self._refused = False  # whether that holds for connections there are as well
         self._full_at: int | None = None  # as many as the server allowed, when it said "busy"
+        self.on_crowded: Callable[[], None] = lambda: None
+        """Called when that happens: who holds a connection for long is to give it back."""
 
     @asynccontextmanager
     async def connection(
@@ -180,6 +182,7 @@ class Pool:
         others = self.count
         if others:
             self._full_at = others
+            self.on_crowded()
         return bool(others)
 
     def _choose(self, mailbox: bytes | None) -> Connection | None:

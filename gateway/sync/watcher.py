@@ -39,6 +39,8 @@ RETRY_FIRST = 2.0
 """Seconds after a lost connection; doubled by each further loss. A server that comes back meets
 the watchers of all its users, so they come one by one."""
 RETRY_LAST = 300.0
+CROWDED_SECONDS = 300.0
+"""A user with so many programs that the server allows no second connection is left that long."""
 _STEADY_SECONDS = 60.0  # a connection that lasted so long was no failure
 _DEADLINE = 60.0
 _INBOX_EVENTS = frozenset({"EXISTS", "EXPUNGE", "VANISHED", "FETCH"})
@@ -83,6 +85,8 @@ class Watcher:
         self._may_notify = True  # as far as is known of the server
         self._switched = asyncio.Event()  # another step of the ladder is to be taken
         self._reckoned = asyncio.Event()  # the time until the next look is another one
+        self._is_crowded = False
+        pool.on_crowded = self._make_room
 
     @property
     def active(self) -> bool:
@@ -134,6 +138,9 @@ class Watcher:
         loop, failures = asyncio.get_running_loop(), 0
         while True:
             started = loop.time()
+            if self._is_crowded:
+                await asyncio.sleep(CROWDED_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311
+                self._is_crowded = False
             try:
                 if await self._connected():
                     continue
@@ -144,6 +151,11 @@ class Watcher:
                 failures = 1 if loop.time() - started > _STEADY_SECONDS else failures + 1
                 await first_of(self._switched, seconds=_pause(failures))
 
+    def _make_room(self) -> None:
+        """What connections the server allows are for what the user asks for."""
+        self._is_crowded = True
+        self._switched.set()
+
     async def _connected(self) -> bool:
         """Be told until another step is to be taken; False when the server tells nothing.
 
@@ -153,6 +165,8 @@ class Watcher:
         wanted = None if self._active else inbox
         async with self._pool.connection(wanted, deadline=_DEADLINE, examined=False) as connection:
             self._switched.clear()
+            if self._is_crowded:
+                return True
             self._may_notify = can_notify(connection)
             if self._active and self._may_notify:
                 try:

@@ -9,11 +9,12 @@ from typing import TypeAlias
 
 import pytest
 
+from gateway.imap.commands.noop import Noop
 from gateway.sync import watch_notify, watcher
 from tests.servers.dovecot import Dovecot, User
 from tests.servers.mail_server import MailServer, expect_ok
 from tests.sync.letters import letter
-from tests.sync.watching import Watching, watching
+from tests.sync.watching import SECONDS, Watching, watching
 
 Change: TypeAlias = Callable[[MailServer, User], None]
 
@@ -328,3 +329,18 @@ def test_lost_connections_are_made_again_ever_more_slowly(
     longest = min(300.0, 2.0 * 2 ** (failures - 1))
     assert all(longest / 2 <= each <= longest for each in pauses)
     assert len(pauses) > 1
+
+
+@pytest.mark.parametrize("active", [True, False])
+async def test_where_only_one_connection_is_allowed_it_is_not_kept_for_watching(
+    active: bool, start_dovecot: Callable[..., Dovecot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 5530 LIMIT: the user's other programs have the others."""
+    server = start_dovecot(max_userip_connections=1)
+    user = server.add_user()
+    async with watching(server.imap_port, user, active=active) as watched:
+        await (watched.until(vouches=True) if active else watched.on_inbox())
+        for _ in range(3):
+            async with watched.pool.connection(b"Sent", deadline=SECONDS) as connection:
+                await connection.run(Noop())
+        assert not watched.watcher.vouches
