@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.jmap.spec import DataType, Get, Property, Special
-from gateway.mail import email_body, email_get, email_parse, email_query
+from gateway.jmap.spec import Changes, DataType, Get, Property, Special
+from gateway.mail import changes, email_body, email_get, email_parse, email_query
 from gateway.mail.capability import MAIL
 from gateway.mail.email_get import ATTACHMENT, FIELDS, HEADER, INDEX, PREVIEW, STRUCTURE, VALUES
 from gateway.mail.email_headers import INDEXED_FIELDS
@@ -47,6 +47,7 @@ EMAIL = DataType(
         arguments=email_body.ARGUMENTS,
         dynamic=_header_property,
     ),
+    changes=Changes(changes.emails),
     query=email_query.QUERY,
     special=(Special("parse", email_parse.ARGUMENTS, email_parse.run),),
 )

@@ -50,15 +50,21 @@ async def load(account: Account, request: GetRequest) -> GetResult:
     """RFC 8621 §4.2."""
     wanted = _Wanted.of(request)
     data = await account.fresh()
-    state = data.email_state()
-    rows = data.emails.rows(request.ids or ())
-    if wants := wanted.kept():
-        gone = await account.content.read(list(rows.values()), wants)
-        rows = {id_: row for id_, row in rows.items() if row not in gone}
-    found, values = await _read(account, wanted, list(rows.values()))
-    # Here is where mail may have gone meanwhile; what is told of the rest holds at this moment.
-    rows = {id_: row for id_, row in rows.items() if data.emails.placements(row)}
-    records = _indexed(data, rows, request.properties)
+    asked = request.ids or ()
+    rows: dict[str, int] = {}
+    found: Found = {}
+    values: dict[int, Values] = {}
+    read: set[str] = set()
+    # Mail may come and go while this is read; what is told of it is of the moment of the state.
+    while late := data.emails.rows(asked).keys() - read:
+        rows = data.emails.rows(asked)
+        read |= late
+        if wants := wanted.kept():
+            gone = await account.content.read(list(rows.values()), wants)
+            rows = {id_: row for id_, row in rows.items() if row not in gone}
+        found, values = await _read(account, wanted, list(rows.values()))
+        rows = {id_: row for id_, row in rows.items() if data.emails.placements(row)}
+    state, records = data.email_state(), _indexed(data, rows, request.properties)
     turns, emails = Turns(), _Emails(account, wanted, found)
     for id_, row in rows.items():
         await turns.give()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.jmap.spec import DataType, Get, GetRequest, GetResult, Property
-from gateway.mail import mailbox_query
+from gateway.jmap.spec import Changes, DataType, Get, GetRequest, GetResult, Property
+from gateway.mail import changes, mailbox_query
 from gateway.mail.backend import backend
 from gateway.mail.capability import MAIL
 from gateway.sync.account import Account
@@ -93,5 +93,6 @@ MAILBOX = DataType(
         Property("isSubscribed", LISTED),
     ),
     get=Get(load, sources=LISTED | COUNTED),
+    changes=Changes(changes.mailboxes),
     query=mailbox_query.QUERY,
 )

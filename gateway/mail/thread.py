@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gateway.jmap.spec import DataType, Get, GetRequest, GetResult, Property
+from gateway.jmap.spec import Changes, DataType, Get, GetRequest, GetResult, Property
+from gateway.mail import changes
 from gateway.mail.backend import backend
 from gateway.mail.capability import MAIL
 from gateway.sync.account import Account
@@ -49,4 +50,5 @@ THREAD = DataType(
     "RFC 8621 §3",
     properties=(Property("emailIds", INDEX),),
     get=Get(load, sources=INDEX, all_ids=False),
+    changes=Changes(changes.threads),
 )

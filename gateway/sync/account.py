@@ -1,8 +1,8 @@
 """RFC 8620 §1.6.2: one account in memory, kept true to its IMAP server.
 
-fresh() is what every method call begins with: unless the server was asked a moment ago, it is
-asked what moved. indexed() is for what needs every message. The index is changed by one check at
-a time, and by the indexer, which works on mailboxes that no check touches.
+fresh() is what every method call begins with: unless the server was asked a moment ago, or tells of
+changes by itself, it is asked what moved. indexed() is for what needs every message. What a check
+finds is committed in one go; until every message is known, the indexer adds to that.
 """
 
 from __future__ import annotations
@@ -11,61 +11,60 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from gateway.imap.commands.examine import Examine
-from gateway.imap.commands.search import uid_sort
 from gateway.imap.errors import ImapError, ServerBusy
 from gateway.imap.pool import Pool
-from gateway.imap.wire import criteria
 from gateway.obs.log import get_logger
 from gateway.store.base import StoreError
-from gateway.sync.arrays import Rows
+from gateway.sync import commit
 from gateway.sync.attempts import attempt
 from gateway.sync.checker import Checker
 from gateway.sync.content import Content
 from gateway.sync.data import AccountData
 from gateway.sync.emails import UNKNOWN
-from gateway.sync.fetching import add_uids
-from gateway.sync.indexer import begin, index_account, index_structures
+from gateway.sync.indexer import index_account, index_structures
+from gateway.sync.ledger import Ledger, Superseded
+from gateway.sync.listeners import Listener, Listeners
 from gateway.sync.memory import give_back
-from gateway.sync.placements import MailboxColumns
+from gateway.sync.newest import Newest, Windows
 from gateway.sync.reader import Reader
 from gateway.sync.searching import Searching
 from gateway.sync.shelf import Shelf
-from gateway.sync.watcher import watch
+from gateway.sync.watcher import Watcher
 
 # A look at the server is trusted for as long as it took, times this, and never longer than a
 # second: a volley of requests shares one, and looking never takes more than a small share of time.
 TRUST_FACTOR = 8.0
 MAX_TRUST_SECONDS = 1.0
+# Who hears of all changes is trusted for longer; not for ever, as something may get lost.
+VOUCHED_SECONDS = 15.0
 CHECK_DEADLINE = 60.0
 INDEX_DEADLINE = 60.0
 # Indexing lets the first answers out before it takes a connection and a core for itself; so do
 # the structures with those that waited for the index.
 INDEX_GRACE_SECONDS = 0.3
 SAVE_SECONDS = 5.0
+# For so long after a request a user counts as active.
+ACTIVE_SECONDS = 120.0
+# Changes that come in a row are looked at together.
+_COALESCE_SECONDS = 0.02
+# When the server can not be asked, or has not settled, it is asked again so much later.
+_RETRY_SECONDS = 2.0
 # A round may miss messages that go away or change meanwhile; what three rounds do not bring is
 # not to be had.
 _STRUCTURE_ROUNDS = 3
-WATCH_RETRY_SECONDS = 30.0
+_PUSHED = ("Mailbox", "Thread", "Email", "EmailDelivery")
 
 log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Newest:
-    """The newest Emails of a mailbox, newest first; is_all: there are no others."""
-
-    rows: Rows
-    is_all: bool
-
-
 class Account:
-    """One user's account: its data, its connections, and the work that keeps the two together."""
+    """One user's account: its data, its connections, and the work that keeps the two together.
+
+    is_superseded: another node has gone on with another lineage of the account; this one answers
+    what it is asked meanwhile, and is to be replaced. on_superseded is called when that happens.
+    """
 
     def __init__(
         self,
@@ -74,6 +73,10 @@ class Account:
         data: AccountData,
         pool: Pool,
         shelf: Shelf,
+        ledger: Ledger,
+        *,
+        server_events: bool = False,
+        on_superseded: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = account_id
         self.username = username
@@ -82,15 +85,19 @@ class Account:
         self.last_used = time.monotonic()
         self.content = Content(Reader(data, pool), shelf)
         self.searching = Searching(data, pool, self.recheck, self.content.load_headers)
+        self.is_superseded = False
+        self._on_superseded = on_superseded
         self._shelf = shelf
+        self._ledger = ledger
         self._checker = Checker(data)
+        self._windows = Windows(data, pool)
         self._lock = asyncio.Lock()
-        self._trusted_until = float("-inf")
+        self._trusted_until = self._vouched_until = float("-inf")
         self._changed = asyncio.Event()
         self._hurry = asyncio.Event()
         self._hurry_structures = asyncio.Event()
-        self._looking = asyncio.Lock()
-        self._windows: dict[str, tuple[float, int, Newest | None]] = {}
+        self._listeners = Listeners()
+        self._watcher = Watcher(data, pool, self.mark_changed, server_events=server_events)
         self._background: dict[str, asyncio.Task[None]] = {}
 
     # --- freshness -------------------------------------------------------------------------------
@@ -100,10 +107,16 @@ class Account:
 
         Raises ImapError when the server can not be asked.
         """
-        self.last_used = asked = time.monotonic()
-        if not self._vouched_for(asked):
+        self.last_used = time.monotonic()
+        self._watcher.active = True
+        return await self._brought_up_to_date()
+
+    async def _brought_up_to_date(self) -> AccountData:
+        asked = time.monotonic()
+        if not (self._is_vouched_for(asked) and await self._ledger.is_current()):
             async with _deadline(CHECK_DEADLINE), self._lock:
-                if not self._vouched_for(asked):
+                await self._catch_up()
+                if not self._is_vouched_for(asked):
                     await self._check()
         return self.data
 
@@ -112,31 +125,79 @@ class Account:
         self._changed.set()
         return await self.fresh()
 
-    def _vouched_for(self, moment: float) -> bool:
-        return not self._changed.is_set() and moment < self._trusted_until
+    def mark_changed(self) -> None:
+        """Something has changed on the server: looked at when asked, or now if somebody listens."""
+        self._changed.set()
+
+    def _is_vouched_for(self, moment: float) -> bool:
+        if self._changed.is_set():
+            return False
+        until = self._vouched_until if self._watcher.vouches else self._trusted_until
+        return moment < until
 
     async def _check(self) -> None:
         started = time.monotonic()
         self._changed.clear()
-        version = self.data.index.version
         settled = False
         try:
-            settled = await self._checked()
+            settled = await self._look()
         finally:
             if not settled:
                 self._changed.set()
-        trust = min(MAX_TRUST_SECONDS, TRUST_FACTOR * self._checker.seconds)
-        self._trusted_until = started + trust
+        self._watcher.look_seconds = seconds = self._checker.seconds
+        self._trusted_until = started + min(MAX_TRUST_SECONDS, TRUST_FACTOR * seconds)
+        self._vouched_until = started + VOUCHED_SECONDS
         if not self.data.complete:
             self._start("index", self._index)
         elif "watch" not in self._background:
             self._after_indexing()
-        if self.data.index.version != version:
+        elif self._ledger.is_due(self.data):
             self._start("save", self._save_later)
 
-    async def _checked(self) -> bool:
-        """Checker.check(), which finds its way around a message that breaks connections."""
-        return await attempt(self.pool, self._checker.check, deadline=CHECK_DEADLINE)
+    async def _look(self) -> bool:
+        """Find out what moved, and commit it; whether that is all. Raises ImapError."""
+        while True:
+            try:
+                # The checker finds its way around a message that breaks connections.
+                settled = await attempt(self.pool, self._checker.check, deadline=CHECK_DEADLINE)
+            except ImapError:
+                await self._commit()
+                raise
+            if await self._commit():
+                return settled
+
+    async def _commit(self) -> bool:
+        """Make what was found part of the account; False if another node was faster."""
+        staged = self._checker.staged
+        made = commit.record_of(self.data, staged)
+        if made or self.data.complete != self.data.is_indexed:
+            try:
+                if not await self._ledger.commit(self.data, made):
+                    self._checker.begin_anew()
+                    self._listeners.tell()
+                    return False
+            except Superseded as reason:
+                self._leave(reason)
+                await self._ledger.commit(self.data, made)
+            self._listeners.tell()
+        commit.settle(self.data, staged)
+        self._checker.settle()
+        return True
+
+    async def _catch_up(self) -> None:
+        """Take in what other nodes have committed."""
+        try:
+            if await self._ledger.catch_up(self.data):
+                self._checker.begin_anew()
+                self._listeners.tell()
+        except Superseded as reason:
+            self._leave(reason)
+
+    def _leave(self, reason: Superseded) -> None:
+        log.info("account_superseded", reason=str(reason))
+        self._ledger.abandon()
+        self.is_superseded = True
+        self._on_superseded()
 
     # --- completeness ----------------------------------------------------------------------------
 
@@ -184,50 +245,8 @@ class Account:
         self._start("save", self._save_later)
 
     async def newest(self, mailbox_id: str, count: int) -> Newest | None:
-        """The newest Emails of a mailbox that is not indexed yet; None if only the index can tell.
-
-        About `count`: fewer if some share their date with what comes next. Raises ImapError.
-        """
-        columns = self.data.columns(mailbox_id)
-        mailbox = self.data.mailboxes.get(mailbox_id)
-        if columns is None or columns.complete or mailbox is None or mailbox.wire is None:
-            return None
-        asked = time.monotonic()
-        async with self._looking:
-            # Requests that come at the same time mostly want the same: one of them looks.
-            moment, most, newest = self._windows.get(mailbox_id, (float("-inf"), 0, None))
-            if moment < asked or most < count:
-                newest = await self._search_newest(mailbox.wire, columns, count)
-                self._windows[mailbox_id] = (time.monotonic(), count, newest)
-        return newest
-
-    async def _search_newest(
-        self, wire: bytes, columns: MailboxColumns, count: int
-    ) -> Newest | None:
-        async with self.pool.connection(
-            wire, deadline=CHECK_DEADLINE, examined=False
-        ) as connection:
-            if "SORT" not in connection.capabilities:
-                return None
-            selected = connection.selected
-            if selected is None or selected.mailbox != wire:
-                selected = await connection.run(Examine(wire))
-            columns = begin(self.data, columns.number, selected)
-            undeleted = criteria.flag("\\Deleted", is_set=False)
-            found = await uid_sort(connection, ("REVERSE", "ARRIVAL"), undeleted, limit=count)
-            uids = np.array(found, np.uint32)
-            missing = uids[columns.positions(uids) < 0]
-            await add_uids(self.data, connection, columns.number, missing)
-        return self._newest(columns.rows[_present(columns.positions(uids))], len(uids) < count)
-
-    def _newest(self, rows: Rows, is_all: bool) -> Newest:
-        emails = self.data.emails
-        rows = np.unique(rows[emails.visible()[rows]])
-        received = emails.received[rows]
-        if not is_all and len(rows):
-            rows = rows[received > received.min()]
-        order = np.lexsort((emails.key[rows], -emails.received[rows]))
-        return Newest(rows[order], is_all)
+        """See Windows.newest()."""
+        return await self._windows.newest(mailbox_id, count)
 
     # --- in the background -----------------------------------------------------------------------
 
@@ -242,13 +261,21 @@ class Account:
         return task
 
     async def _watch(self) -> None:
-        """Learn of changes of the inbox at once, as long as the account is in memory."""
+        """Learn of changes as they happen, as long as the account is in memory."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watcher.run())
+            group.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        """Commit what is heard of, while somebody listens."""
         while True:
-            try:
-                await watch(self.data, self.pool, self._changed)
-            except ImapError as error:
-                log.info("watch_interrupted", reason=type(error).__name__)
-            await asyncio.sleep(WATCH_RETRY_SECONDS)
+            await self._listeners.present.wait()
+            await self._changed.wait()
+            await asyncio.sleep(_COALESCE_SECONDS)
+            with suppress(ImapError):
+                await self._brought_up_to_date()
+            if self._changed.is_set():
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _save_later(self) -> None:
         await asyncio.sleep(SAVE_SECONDS)
@@ -257,20 +284,54 @@ class Account:
 
     async def save(self) -> None:
         """Write what changed to the store; only a complete index is worth it."""
-        if not self.data.complete:
+        if not self.data.is_indexed or self.is_superseded:
             return
         try:
             await self._shelf.save(self.data)
+            async with self._lock:
+                await self._ledger.save(self.data)
         except StoreError as error:
             log.warning("save_failed", reason=error.reason)
+        except Superseded as reason:
+            self._leave(reason)
 
     async def close(self) -> None:
         """Stop all work, save, and close the connections."""
+        self._listeners.end()
         for task in self._background.values():
             task.cancel()
         await asyncio.gather(*self._background.values(), return_exceptions=True)
         await self.save()
         await self.pool.close()
+
+    # --- who listens -----------------------------------------------------------------------------
+
+    def states(self) -> dict[str, str]:
+        """The states of all types that are pushed (RFC 8620 §7.1, RFC 8621 §1.5), as of now."""
+        return {kind: self.data.journal.state(kind) for kind in _PUSHED}
+
+    def watch(self) -> Listener:
+        """Be told of changes, and have them looked for, until the listener is closed."""
+        listener = self._listeners.join()
+        self._watcher.active = True
+        self.mark_changed()
+        if "watch" not in self._background:
+            self._start("first look", self._first_look)
+        return listener
+
+    async def _first_look(self) -> None:
+        """Until a check has found all mailboxes, nothing else asks for one."""
+        await self._brought_up_to_date()
+
+    @property
+    def is_listened_to(self) -> bool:
+        """Whether somebody waits for changes."""
+        return len(self._listeners) > 0
+
+    def rest(self) -> None:
+        """To be called now and then: who has not asked for long needs less attention."""
+        idle = time.monotonic() - self.last_used
+        self._watcher.active = self.is_listened_to or idle < ACTIVE_SECONDS
 
     @property
     def nbytes(self) -> int:
@@ -286,10 +347,6 @@ async def _deadline(seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise ServerBusy(None, "the mail server takes too long") from error
-
-
-def _present(positions: Rows) -> Rows:
-    return positions[positions >= 0]
 
 
 def _observe(task: asyncio.Task[None]) -> None:

@@ -25,6 +25,8 @@ from gateway.sync import ids
 from gateway.sync.account import Account
 from gateway.sync.data import AccountData
 from gateway.sync.identity import Tier
+from gateway.sync.journal import Journal
+from gateway.sync.ledger import Ledger
 from gateway.sync.memory import give_back
 from gateway.sync.shelf import Shelf
 
@@ -37,7 +39,10 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to reach the IMAP server, and how much memory all accounts may take."""
+    """How to reach the IMAP server, and how much memory all accounts may take.
+
+    server_events: whether the server reports changes by itself (gateway.http.events).
+    """
 
     endpoint: Endpoint
     ssl_context: SSLContext | None
@@ -46,6 +51,7 @@ class Settings:
     silence_seconds: float = 30.0
     idle_seconds: float = 60.0
     memory_bytes: int = 1 << 30
+    server_events: bool = False
 
 
 class _Door:
@@ -121,10 +127,10 @@ class Accounts:
     async def _open(self, username: str, door: _Door, connection: Connection) -> Account:
         endpoint = self._settings.endpoint
         account_id = ids.account_id(f"{endpoint.host}:{endpoint.port}", username)
-        shelf = Shelf(self._store, account_id)
-        data = await _load(shelf)
+        ledger = Ledger(self._store, account_id)
+        data = await _load(ledger)
         if data is None:
-            data = AccountData(await _tier(connection), _epoch())
+            data = AccountData(await _tier(connection), Journal(_epoch()))
 
         async def connect() -> Connection:
             try:
@@ -135,7 +141,16 @@ class Accounts:
 
         pool = Pool(connect, self._settings.connections, self._settings.idle_seconds)
         pool.adopt(connection)
-        account = Account(account_id, username, data, pool, shelf)
+        account = Account(
+            account_id,
+            username,
+            data,
+            pool,
+            Shelf(self._store, account_id),
+            ledger,
+            server_events=self._settings.server_events,
+            on_superseded=lambda: self._leave(account),
+        )
         self._accounts[username], self._doors[username] = account, door
         ACTIVE_ACCOUNTS.set(len(self._accounts))
         return account
@@ -143,10 +158,13 @@ class Accounts:
     def _refused(self, username: str, door: _Door) -> None:
         """The credentials are no longer good: whoever comes next has to log in anew."""
         if self._doors.get(username) is door:
-            account = self._accounts[username]
-            leaving = asyncio.create_task(self._let_go(account))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
+            self._leave(self._accounts[username])
+
+    def _leave(self, account: Account) -> None:
+        """Whoever comes next gets the account anew."""
+        leaving = asyncio.create_task(self._let_go(account))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
     async def _lend(self, account: Account, connection: Connection) -> None:
         """A login's connection is of use to the account, unless it has enough of them."""
@@ -164,6 +182,9 @@ class Accounts:
             total = sum(account.nbytes for account in by_age)
             INDEX_BYTES.set(total)
             for account in by_age:
+                account.rest()
+                if account.is_listened_to:
+                    continue
                 idle = now - account.last_used
                 short = total > self._settings.memory_bytes and idle > _SWEEP_SECONDS
                 if idle > IDLE_SECONDS or short:
@@ -191,9 +212,9 @@ def _epoch() -> str:
     return secrets.token_urlsafe(_EPOCH_OCTETS)
 
 
-async def _load(shelf: Shelf) -> AccountData | None:
+async def _load(ledger: Ledger) -> AccountData | None:
     try:
-        return await shelf.load(_epoch())
+        return await ledger.load()
     except StoreError as error:
         log.warning("load_failed", reason=error.reason)
         return None

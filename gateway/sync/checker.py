@@ -16,10 +16,12 @@ from gateway.imap.commands.examine import leave
 from gateway.imap.commands.list import Listed, list_mailboxes
 from gateway.imap.commands.namespace import Namespaces, namespaces
 from gateway.imap.commands.rights import my_rights
+from gateway.imap.commands.status import Status
 from gateway.imap.connection import Connection
 from gateway.imap.errors import CommandRefused, ConnectionLost, MailboxUnavailable
 from gateway.imap.quirks import LATE_MODSEQ, NO_NAMESPACE
 from gateway.obs.log import get_logger
+from gateway.sync.commit import Draft, Staged
 from gateway.sync.data import AccountData
 from gateway.sync.keywords import SEEN, select
 from gateway.sync.mailboxes import Mailbox, tree
@@ -43,63 +45,95 @@ class _Late:
 
 
 class Checker:
-    """Brings the data of one account up to date; one check at a time."""
+    """Finds out what moved on the server of one account; one check at a time.
+
+    What was found is in `staged`, to be committed and then settled, also after an error.
+    """
 
     def __init__(self, data: AccountData) -> None:
         self._data = data
         self.seconds = 0.0  # how long the last look at the counters took
+        self.staged = Staged()
+        self._unfinished: dict[str, Draft] = {}
         self._listed: tuple[object, ...] = ()
         self._rights: dict[bytes, str] = {}
         self._namespaces: Namespaces | None = None
-        self._flags_compared: dict[int, float] = {}
-        self._late: dict[int, _Late] = {}
+        self._flags_compared: dict[str, float] = {}
+        self._late: dict[str, _Late] = {}
 
     async def check(self, connection: Connection) -> bool:
         """True when all is up to date; False when a mailbox went away meanwhile.
 
-        Raises ImapError; what was read until then is in the index.
+        Raises ImapError.
         """
         started = time.monotonic()
-        await self._list(connection)
+        mailboxes = await self._list(connection)
         self.seconds = time.monotonic() - started
         settled = True
-        for mailbox, columns in list(self._data.selectable()):
+        for id_, mailbox in mailboxes.items():
+            if mailbox.wire is None or mailbox.status is None:
+                continue
+            draft = self._draft(id_)
             if self._data.quarantine.holds(mailbox.wire):
-                columns.complete = True  # as far as it goes: nothing is to wait for the rest
-            elif mailbox.wire is not None and self._moved(mailbox, columns):
-                settled &= await self._synchronise(connection, mailbox.wire, columns)
+                columns = self._data.columns(id_)
+                if columns is not None:  # as far as it goes: nothing is to wait for the rest
+                    columns.complete = True
+            elif self._moved(id_, mailbox.status, draft.columns):
+                settled &= await self._synchronise(connection, id_, mailbox.wire, draft)
         return settled
 
+    def settle(self) -> None:
+        """What was staged is committed, or was no use."""
+        self.staged = Staged()
+
+    def begin_anew(self) -> None:
+        """The account is another one than when this was read: nothing of it is of use."""
+        self.settle()
+        self._unfinished.clear()
+
+    def _draft(self, mailbox_id: str) -> Draft:
+        """Where a mailbox stands: as far as it was read, else as the account has it."""
+        for drafts in (self.staged.drafts, self._unfinished):
+            if mailbox_id in drafts:
+                return drafts[mailbox_id]
+        held = self._data.columns(mailbox_id) or MailboxColumns(number=-1)
+        return Draft(held.draft(), held.draft())
+
     async def _synchronise(
-        self, connection: Connection, wire: bytes, columns: MailboxColumns
+        self, connection: Connection, mailbox_id: str, wire: bytes, draft: Draft
     ) -> bool:
-        number, before = columns.number, columns.highestmodseq
-        late = self._late.pop(number, None)
+        columns = draft.columns
+        before = columns.highestmodseq
+        late = self._late.pop(mailbox_id, None)
+        self._unfinished[mailbox_id] = draft
         try:
             since = late.since if late is not None else None
-            await synchronise(self._data, connection, wire, number, since)
+            await synchronise(self._data, connection, wire, columns, since)
         except MailboxUnavailable:
             return False
         except CommandRefused as refused:
             log.warning("mailbox_refused", reason=str(refused))
             self._data.quarantine.refused(wire)
             return False
+        self.staged.drafts[mailbox_id] = self._unfinished.pop(mailbox_id)
         self._data.quarantine.granted(wire)
-        now = self._flags_compared[number] = time.monotonic()
-        if LATE_MODSEQ in connection.quirks:
-            self._look_again(number, before, late, now)
+        now = self._flags_compared[mailbox_id] = time.monotonic()
+        if LATE_MODSEQ in connection.quirks and before is not None:
+            changed = before != columns.highestmodseq
+            self._look_again(mailbox_id, before if changed else None, late, now)
         return True
 
-    def _look_again(self, number: int, before: int | None, late: _Late | None, now: float) -> None:
-        """The changes just told of may not have been all of those before HIGHESTMODSEQ."""
-        changed = before != self._data.index.mailbox(number).highestmodseq
-        if before is not None and changed:
+    def _look_again(
+        self, mailbox_id: str, before: int | None, late: _Late | None, now: float
+    ) -> None:
+        """The changes since `before` that were told of may not have been all there were."""
+        if before is not None:
             since = before if late is None else late.since
-            self._late[number] = _Late(since, now + LATE_SECONDS)
+            self._late[mailbox_id] = _Late(since, now + LATE_SECONDS)
         elif late is not None and now < late.until:
-            self._late[number] = late
+            self._late[mailbox_id] = late
 
-    async def _list(self, connection: Connection) -> None:
+    async def _list(self, connection: Connection) -> dict[str, Mailbox]:
         # Dovecot's STATUS of the selected mailbox is of what was selected, as it was then told:
         # a NOOP helps, but not when another mailbox has that name now.
         listed = await list_mailboxes(connection, leave(connection))
@@ -111,12 +145,13 @@ class Checker:
             self._rights = await my_rights(connection, _selectable(listed))
             self._listed = shape
         known = self._data.known_mailboxes()
-        self._data.set_mailboxes(tree(listed, self._namespaces, self._rights, known))
+        mailboxes = tree(listed, self._namespaces, self._rights, known)
+        self.staged.mailboxes = mailboxes
+        return mailboxes
 
-    def _moved(self, mailbox: Mailbox, columns: MailboxColumns) -> bool:
+    def _moved(self, mailbox_id: str, status: Status, columns: MailboxColumns) -> bool:
         """Whether the server's counters differ from what the index agrees with."""
-        status = mailbox.status
-        if status is None or not columns.complete:
+        if not (columns.complete or self._data.is_indexed):
             return False
         pairs = (
             (columns.uidvalidity, status.uidvalidity),
@@ -125,11 +160,11 @@ class Checker:
         )
         if any(known and told and known != told for known, told in pairs):
             return True
-        if columns.exists != status.messages or columns.number in self._late:
+        if columns.exists != status.messages or mailbox_id in self._late:
             return True
         if columns.highestmodseq and status.highestmodseq:
             return False
-        age = time.monotonic() - self._flags_compared.get(columns.number, float("-inf"))
+        age = time.monotonic() - self._flags_compared.get(mailbox_id, float("-inf"))
         return age > PLAIN_FLAGS_SECONDS or not _may_be_unseen(columns, status.unseen)
 
 

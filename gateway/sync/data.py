@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from gateway.sync.counts import Counter, Counts
 from gateway.sync.emails import EmailTable
+from gateway.sync.events import EmailEvents
 from gateway.sync.identity import Tier
 from gateway.sync.index import AccountIndex
+from gateway.sync.journal import Journal
 from gateway.sync.mailbox_ids import Known
 from gateway.sync.mailboxes import Mailbox
 from gateway.sync.orders import Orders
@@ -19,16 +21,31 @@ from gateway.sync.strings import StringColumn
 _MAX_MAILBOXES = 0xFFFF
 
 
-class AccountData:
-    """The index, the strings and the mailboxes of an account.
+class Committed(NamedTuple):
+    """How many rows and keywords are part of the account; what is beyond is being read."""
 
-    `epoch` names this copy of the index: a state string says which copy it is from, so that one
-    made after a loss can not be taken for one made before.
+    rows: int
+    keywords: int
+
+    @classmethod
+    def of(cls, index: AccountIndex) -> Committed:
+        """All that there are."""
+        return cls(index.emails.size, len(index.keywords.names))
+
+
+class AccountData:
+    """The index, the strings, the mailboxes and the journal of an account.
+
+    It changes only in `gateway.sync.commit`; what it shows always has the state strings it gives.
+    is_indexed: a commit found every message in the index, so that whatever comes is a change.
+    numbers: those of the mailboxes in the index; wires: the names of these in IMAP; past: numbers
+    of mailboxes that are gone, which the journal may still speak of. shown_counts: what
+    Mailbox/get shows.
     """
 
-    def __init__(self, tier: Tier, epoch: str) -> None:
+    def __init__(self, tier: Tier, journal: Journal) -> None:
         self.tier = tier
-        self.epoch = epoch
+        self.journal = journal
         self.index = AccountIndex(given_ids=tier.gives_ids)
         self.headers = StringColumn()
         self.structures = StringColumn()
@@ -41,7 +58,11 @@ class AccountData:
         self.orders = Orders()
         self.mailboxes: dict[str, Mailbox] = {}
         self.numbers: dict[str, int] = {}
-        self.wires: dict[str, bytes] = {}  # names of the mailboxes that have a number
+        self.wires: dict[str, bytes] = {}
+        self.past: dict[str, int] = {}
+        self.shown_counts: dict[str, Counts] = {}
+        self.committed = Committed(0, 0)
+        self.is_indexed = False
         self.quarantine = Quarantine()
         self._counter = Counter(self.index)
 
@@ -50,18 +71,39 @@ class AccountData:
         """The table of Emails."""
         return self.index.emails
 
-    def set_mailboxes(self, mailboxes: dict[str, Mailbox]) -> None:
-        """Take in the tree as of the last LIST; mailboxes that are gone take their mail along."""
-        for id_ in [id_ for id_ in self.numbers if id_ not in mailboxes]:
-            self.index.drop(self.numbers.pop(id_))
-            self.wires.pop(id_, None)
-        self.mailboxes = mailboxes
-        for id_, mailbox in mailboxes.items():
-            if mailbox.status is None or mailbox.wire is None:
-                continue
-            if id_ not in self.numbers:
-                self.numbers[id_] = self._free_number()
-            self.wires[id_] = mailbox.wire
+    # --- mailboxes -------------------------------------------------------------------------------
+
+    def place_mailbox(self, mailbox: Mailbox, number: int | None) -> None:
+        """A mailbox is listed, and has a number in the index if it can hold messages."""
+        if number is None or mailbox.wire is None:
+            self.let_go(mailbox.id)
+            return
+        self.numbers[mailbox.id] = number
+        self.wires[mailbox.id] = mailbox.wire
+        self.past = {id_: n for id_, n in self.past.items() if n != number and id_ != mailbox.id}
+
+    def let_go(self, mailbox_id: str) -> None:
+        """A mailbox is gone, and takes its mail along."""
+        number = self.numbers.pop(mailbox_id, None)
+        self.wires.pop(mailbox_id, None)
+        if number is not None:
+            self.index.drop(number)
+            self.past[mailbox_id] = number
+
+    def new_numbers(self, mailboxes: Mapping[str, Mailbox]) -> dict[str, int]:
+        """Numbers for the mailboxes that can hold messages and have none."""
+        used = {*self.numbers.values(), *self.past.values()}
+        free = (number for number in range(_MAX_MAILBOXES) if number not in used)
+        return {
+            id_: self.past[id_] if id_ in self.past else next(free)
+            for id_, mailbox in mailboxes.items()
+            if id_ not in self.numbers and mailbox.status is not None and mailbox.wire is not None
+        }
+
+    def refresh(self, mailboxes: dict[str, Mailbox]) -> None:
+        """Take in the server's counters and order of the mailboxes, which are those known."""
+        if mailboxes.keys() == self.mailboxes.keys():
+            self.mailboxes = mailboxes
 
     def known_mailboxes(self) -> dict[bytes, Known]:
         """What is known of the mailboxes that were there at the last look, by wire name."""
@@ -70,14 +112,10 @@ class AccountData:
             columns, mailbox = self.index.mailbox(self.numbers[id_]), self.mailboxes.get(id_)
             uidvalidity, uidnext = columns.uidvalidity, columns.uidnext
             if mailbox is not None and mailbox.status is not None:
-                uidvalidity = mailbox.status.uidvalidity or 0
-                uidnext = mailbox.status.uidnext or 0
+                uidvalidity = mailbox.status.uidvalidity or uidvalidity
+                uidnext = mailbox.status.uidnext or uidnext
             known[wire] = Known(id_, uidvalidity, uidnext)
         return known
-
-    def _free_number(self) -> int:
-        used = set(self.numbers.values())
-        return next(n for n in range(_MAX_MAILBOXES) if n not in used)
 
     def selectable(self) -> Iterator[tuple[Mailbox, MailboxColumns]]:
         """The mailboxes that hold messages, with their columns, in the server's order."""
@@ -91,6 +129,10 @@ class AccountData:
         number = self.numbers.get(mailbox_id)
         return self.index.mailbox(number) if number is not None else None
 
+    def number(self, mailbox_id: str) -> int | None:
+        """The number of a mailbox in the index, also of one that is gone."""
+        return self.numbers.get(mailbox_id, self.past.get(mailbox_id))
+
     def by_number(self) -> Mapping[int, Mailbox]:
         """Mailboxes by their number in the index."""
         return {n: self.mailboxes[id_] for id_, n in self.numbers.items()}
@@ -98,53 +140,83 @@ class AccountData:
     @property
     def complete(self) -> bool:
         """True when every message of the account is in the index."""
-        return bool(self.mailboxes) and all(columns.complete for _, columns in self.selectable())
+        if self.is_indexed or not self.mailboxes:
+            return self.is_indexed
+        return all(columns.complete for _, columns in self.selectable())
+
+    # --- commits ---------------------------------------------------------------------------------
+
+    def discard_uncommitted(self) -> None:
+        """Forget rows and keywords that were made for a commit that never was."""
+        rows, keywords = self.committed
+        self.index.keywords.extend(keywords, [])
+        if self.emails.size > rows:
+            self.emails.truncate(rows)
+            self.orders.clear()
+            for column in self.strings.values():
+                column.truncate(rows)
+
+    def truncate_journal(self, now: int) -> None:
+        """Let go of what the journal need not keep, and of mailboxes it says nothing of."""
+        if self.journal.truncate(now):
+            told = {event.id for entry in self.journal.entries for event in entry.mailboxes}
+            self.past = {id_: number for id_, number in self.past.items() if id_ in told}
+
+    # --- counts ----------------------------------------------------------------------------------
 
     def counts(self, mailbox: Mailbox) -> Counts:
-        """Counts of a mailbox: from the index, or the server's until it is indexed."""
+        """Counts of a mailbox, those that belong to the state of the Mailbox type."""
+        return self.shown_counts.get(mailbox.id, Counts(0, 0, 0, 0))
+
+    def all_counts(self) -> dict[str, Counts]:
+        """Counts of all mailboxes: from the index, or the server's until they are indexed."""
+        return {id_: self._counts(mailbox) for id_, mailbox in self.mailboxes.items()}
+
+    def _counts(self, mailbox: Mailbox) -> Counts:
         columns = self.columns(mailbox.id)
         if columns is None:
             return Counts(0, 0, 0, 0)
-        if not columns.complete:
+        if not columns.complete and not self.is_indexed:
             status = mailbox.status
             total = (status.messages or 0) if status else 0
             unread = (status.unseen or 0) if status else 0
             return Counts(total, unread, total, unread)
-        return self._counter.counts(columns.number, self._trash())
+        return self._counter.counts(columns.number, self.trash)
 
-    def _trash(self) -> int | None:
+    @property
+    def trash(self) -> int | None:
+        """The number of the mailbox with that role."""
         for id_, mailbox in self.mailboxes.items():
             if mailbox.role == "trash":
                 return self.numbers.get(id_)
         return None
 
+    def settle_counts(self) -> None:
+        """Before a commit: count what is there, so that only changes have to be followed."""
+        if self.is_indexed:
+            self._counter.settle(self.trash)
+
+    def follow_counts(self, events: EmailEvents, trash: int | None) -> None:
+        """After a commit: follow it, unless the Trash is another mailbox now."""
+        if self.is_indexed and self.trash == trash:
+            self._counter.follow(events, trash)
+
+    # --- states ----------------------------------------------------------------------------------
+
+    def email_state(self) -> str:
+        """State of the Email type (RFC 8620 §5.1)."""
+        return self.journal.state("Email")
+
+    def thread_state(self) -> str:
+        """State of the Thread type: it does not move with keywords (RFC 8621 §3.2)."""
+        return self.journal.state("Thread")
+
+    def mailbox_state(self) -> str:
+        """State of the Mailbox type."""
+        return self.journal.state("Mailbox")
+
     @property
     def nbytes(self) -> int:
         """Octets in memory."""
         strings = sum(column.nbytes for column in self.strings.values())
-        return self.index.nbytes + self.orders.nbytes + strings
-
-    def email_state(self) -> str:
-        """State of the Email type (RFC 8620 §5.1)."""
-        members, flags = self.index.version
-        return f"{self.epoch}.{members}.{flags}"
-
-    def thread_state(self) -> str:
-        """State of the Thread type: it does not move with keywords (RFC 8621 §3.2)."""
-        return f"{self.epoch}.{self.index.members}"
-
-    def mailbox_state(self) -> str:
-        """State of the Mailbox type: a digest over all that Mailbox/get can show."""
-        state = hashlib.blake2b(digest_size=9)
-        for mailbox in self.mailboxes.values():
-            counts = self.counts(mailbox)
-            shown = (
-                mailbox.id,
-                mailbox.path,
-                mailbox.role,
-                mailbox.is_subscribed,
-                mailbox.rights,
-                counts,
-            )
-            state.update(repr(shown).encode())
-        return state.hexdigest()
+        return self.index.nbytes + self.orders.nbytes + self.journal.nbytes + strings

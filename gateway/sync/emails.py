@@ -69,7 +69,7 @@ class EmailTable:
 
     def find(self, digests: Sequence[bytes]) -> Rows:
         """Row of each identity digest, -1 where it is not known."""
-        keys, tails = _split(digests)
+        keys, tails = split(digests)
         return self._match(keys, tails)
 
     def _match(self, keys: Keys, tails: Any) -> Rows:
@@ -84,7 +84,7 @@ class EmailTable:
         The new rows are consecutive and in the order of the positions returned, so that
         columns of the caller line up with them.
         """
-        keys, tails = _split(digests)
+        keys, tails = split(digests)
         rows = self._match(keys, tails)
         missing = np.flatnonzero(rows < 0)
         if not len(missing):
@@ -96,6 +96,32 @@ class EmailTable:
         if self.given is not None and given is not None:
             self.given.extend(given[i] for i in made.tolist())
         return rows, made
+
+    def digests(self, start: int) -> bytes:
+        """The identity digests of the rows from `start` on, joined."""
+        octets = np.empty((self.size - start, ids.EMAIL_DIGEST_OCTETS), np.uint8)
+        octets[:, :8] = self.key[start : self.size].astype(">u8").view(np.uint8).reshape(-1, 8)
+        octets[:, 8:] = self.tail[start : self.size].astype(">u4").view(np.uint8).reshape(-1, _TAIL)
+        return octets.tobytes()
+
+    def append(self, digests: bytes, given: Sequence[str] | None) -> None:
+        """Make rows for identities that have none, given their digests, joined."""
+        self.restore(*_columns(digests), given)
+
+    def restore(self, keys: Keys, tails: Any, given: Sequence[str] | None) -> None:
+        """Make rows as they were made before; none is looked up."""
+        self._append(keys, tails)
+        if self.given is not None and given is not None:
+            self.given.extend(given)
+
+    def truncate(self, size: int) -> None:
+        """Forget the rows from `size` on, which are no Emails."""
+        self.size = size
+        threads = int(self.thread[:size].max()) + 1 if size else 0
+        self.thread_keys = self.thread_keys[:threads]
+        self._order, self._thread_order = _KeyOrder(), _KeyOrder()
+        if self.given is not None:
+            del self.given[size:]
 
     def _append(self, keys: Keys, tails: Any) -> None:
         start, end = self.size, self.size + len(keys)
@@ -180,8 +206,13 @@ class EmailTable:
             setattr(self, name, getattr(self, name)[: self.size].copy())
 
 
-def _split(digests: Sequence[bytes]) -> tuple[Keys, Any]:
-    octets = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, ids.EMAIL_DIGEST_OCTETS)
+def split(digests: Sequence[bytes]) -> tuple[Keys, Any]:
+    """The columns `key` and `tail` of digests."""
+    return _columns(b"".join(digests))
+
+
+def _columns(digests: bytes) -> tuple[Keys, Any]:
+    octets = np.frombuffer(digests, np.uint8).reshape(-1, ids.EMAIL_DIGEST_OCTETS)
     keys = np.ascontiguousarray(octets[:, :8]).view(">u8").ravel().astype(np.uint64)
     tails = np.ascontiguousarray(octets[:, 8:]).view(">u4").ravel().astype(np.uint32)
     return keys, tails
@@ -221,6 +252,9 @@ class _KeyOrder:
             return
         fresh = column[known:size]
         order = np.argsort(fresh, kind="stable")
+        if not known:
+            self._keys, self._rows = fresh[order], order.astype(np.int32)
+            return
         at = np.searchsorted(self._keys, fresh[order])
         self._keys = np.insert(self._keys, at, fresh[order])
         self._rows = np.insert(self._rows, at, (known + order).astype(np.int32))

@@ -6,7 +6,7 @@ was, for any filter and sort that the index answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,19 +36,21 @@ class EmailEvents:
     mailbox: npt.NDArray[np.uint16]
     further: dict[int, tuple[int, ...]]
 
-    def after(self, count: int) -> EmailEvents:
-        """Without the first `count` events."""
-        if not count:
+    def part(self, events: slice) -> EmailEvents:
+        """Some of the events."""
+        if events.indices(len(self.rows)) == (0, len(self.rows), 1):
             return self
-        rows = self.rows[count:]
-        further = {row: rest for row, rest in self.further.items() if row in set(rows.tolist())}
+        which = np.zeros(len(self.rows), np.bool_)
+        which[events] = True
+        return self.only(which)
+
+    def only(self, which: Mask) -> EmailEvents:
+        """Those for which `which` is true."""
+        rows = self.rows[which]
+        kept = set(rows.tolist()) if self.further else set()
+        further = {row: rest for row, rest in self.further.items() if row in kept}
         return EmailEvents(
-            rows,
-            self.was[count:],
-            self.now[count:],
-            self.bits[count:],
-            self.mailbox[count:],
-            further,
+            rows, self.was[which], self.now[which], self.bits[which], self.mailbox[which], further
         )
 
     @property
@@ -111,3 +113,12 @@ class MailboxEvent:
     def followed_by(self, later: MailboxEvent) -> MailboxEvent:
         """Both events as one."""
         return replace(self, now=later.now, is_listed=self.is_listed or later.is_listed)
+
+
+def followed(events: Iterable[MailboxEvent]) -> dict[str, MailboxEvent]:
+    """Events of several commits, oldest first, as one for each Mailbox."""
+    touched: dict[str, MailboxEvent] = {}
+    for event in events:
+        first = touched.get(event.id)
+        touched[event.id] = event if first is None else first.followed_by(event)
+    return touched

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -15,9 +15,8 @@ from gateway.sync import bulk, identity, ingest
 from gateway.sync.arrays import Uids
 from gateway.sync.data import AccountData
 from gateway.sync.emails import NO, YES
-from gateway.sync.errors import MailboxChanged
 from gateway.sync.identity import Tier
-from gateway.sync.placements import MailboxColumns
+from gateway.sync.placements import MailboxColumns, Placed
 from gateway.sync.structures import has_attachment
 
 HEADER_FIELDS = (
@@ -51,35 +50,38 @@ def _index_items(data: AccountData, connection: Connection) -> list[Item]:
     return [items.UID, items.FLAGS, *modseq, items.INTERNALDATE, items.SIZE, *named]
 
 
-async def add_uids(
-    data: AccountData, connection: Connection, number: int, uids: Uids, *, guessed: bool = False
-) -> None:
-    """Read messages of the selected mailbox into the index, those that the server can give.
+Take = Callable[[Placed], None]
+"""Takes in messages that were read, a slice at a time."""
 
-    guessed: there need not be messages with these UIDs. Raises ImapError; MailboxChanged when the
-    mailbox left the account meanwhile.
+
+async def add_uids(
+    data: AccountData,
+    connection: Connection,
+    columns: MailboxColumns,
+    uids: Uids,
+    take: Take,
+    *,
+    guessed: bool = False,
+) -> None:
+    """Read messages of the selected mailbox, those that the server can give, and hand them on.
+
+    columns: those of the mailbox, in which `take` puts what it gets. guessed: there need not be
+    messages with these UIDs. Raises ImapError, and what `take` raises.
     """
     nameless: dict[int, bytes] = {}
 
-    def take(columns: Columns) -> None:
+    def take_slice(found: Columns) -> None:
         if data.tier is Tier.FINGERPRINT:
-            nameless.update(_take_out_nameless(columns))
-        _take(data, number, columns)
+            nameless.update(_take_out_nameless(found))
+        take(ingest.read(data, found))
 
     def absent(asked: Uids) -> Uids:
-        return asked[:0] if guessed else _unread(placed, asked, nameless)
+        return asked[:0] if guessed else _unread(columns, asked, nameless)
 
-    placed = data.index.mailbox(number)
     asked = (*_index_items(data, connection), HEADER)
-    await bulk.read(connection, placed.trouble, uids, asked, take, absent)
+    await bulk.read(connection, columns.trouble, uids, asked, take_slice, absent)
     if nameless:
-        await _add_nameless(data, connection, number, nameless)
-
-
-def _take(data: AccountData, number: int, columns: Columns) -> None:
-    if number not in data.numbers.values():
-        raise MailboxChanged("the mailbox is gone")
-    ingest.add(data.index, data.headers, number, data.tier, columns)
+        await _add_nameless(data, connection, columns, nameless, take)
 
 
 def _unread(placed: MailboxColumns, asked: Uids, nameless: Iterable[int]) -> Uids:
@@ -98,22 +100,25 @@ def _take_out_nameless(columns: Columns) -> dict[int, bytes]:
 
 
 async def _add_nameless(
-    data: AccountData, connection: Connection, number: int, headers: dict[int, bytes]
+    data: AccountData,
+    connection: Connection,
+    columns: MailboxColumns,
+    headers: dict[int, bytes],
+    take: Take,
 ) -> None:
-    """Read the messages into the index that only their text can tell apart."""
+    """Read messages that only their text can tell apart."""
 
-    def take(columns: Columns) -> None:
-        columns.identity = [text or b"" for text in columns.header]
-        columns.header = [headers.get(int(uid)) for uid in columns.uid]
-        _take(data, number, columns)
+    def take_slice(found: Columns) -> None:
+        found.identity = [text or b"" for text in found.header]
+        found.header = [headers.get(int(uid)) for uid in found.uid]
+        take(ingest.read(data, found))
 
     def absent(asked: Uids) -> Uids:
-        return _unread(placed, asked, ())
+        return _unread(columns, asked, ())
 
-    placed = data.index.mailbox(number)
     uids = np.fromiter(headers, np.uint32)
     asked = (*_index_items(data, connection), _TEXT)
-    await bulk.read(connection, placed.trouble, uids, asked, take, absent)
+    await bulk.read(connection, columns.trouble, uids, asked, take_slice, absent)
 
 
 async def add_structures(

@@ -8,13 +8,14 @@ the server has; the Email table sees only those without \\Deleted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from gateway.sync.arrays import Bits, Keys, Mask, Rows, Seconds, Uids
 from gateway.sync.emails import NOWHERE, EmailTable
 from gateway.sync.keywords import DELETED, SEEN, KeywordTable, select, widen
-from gateway.sync.placements import MailboxColumns
+from gateway.sync.placements import MailboxColumns, Placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,20 @@ class Arrivals:
     octets: Seconds
 
 
+class Recorder(Protocol):
+    """Is told of Emails before they change."""
+
+    def note(self, rows: Rows) -> None:
+        """Rows of the Email table whose placements or keywords are about to change."""
+        ...
+
+
 class AccountIndex:
     """Emails, placements and keywords of one account, and counters of their changes.
 
     members moves when an Email is made, destroyed or changes its Thread; flags when keywords
     or mailboxes of an Email change. Both together are the state of the Email type.
+    recorder: is told what is about to change, when there is one.
     server_threads: whether Threads are the server's (RFC 8474 §5.2), decided by the first messages
     and None before, so that no Thread is half of one kind when a server begins to have them.
     """
@@ -43,6 +53,7 @@ class AccountIndex:
         self.emails = EmailTable(given_ids=given_ids)
         self.keywords = KeywordTable()
         self.mailboxes: dict[int, MailboxColumns] = {}
+        self.recorder: Recorder | None = None
         self.server_threads: bool | None = None
         self.members = 0
         self.flags = 0
@@ -59,25 +70,26 @@ class AccountIndex:
             found = self.mailboxes[number] = MailboxColumns(number)
         return found
 
-    def add(self, number: int, arrivals: Arrivals) -> tuple[Rows, Rows]:
-        """Messages appear in a mailbox; UIDs already here are left as they are.
+    def rows_of(self, arrivals: Arrivals) -> tuple[Rows, Rows]:
+        """Rows of messages, made where they are new; an Email it becomes when it is placed.
 
-        Returns the rows of all arrivals, and the positions in them that made new Emails, whose
-        rows are consecutive: the caller fills their thread and strings before anything else looks.
+        Returns the rows of all, and the positions in them that made new rows, which are
+        consecutive: the caller fills their thread and strings before anything else looks.
         """
-        columns = self.mailbox(number)
         rows, made = self.emails.add(arrivals.digests, arrivals.given)
         if len(made):
             start, end = self.emails.size - len(made), self.emails.size
             self.emails.received[start:end] = arrivals.received[made]
             self.emails.octets[start:end] = arrivals.octets[made]
-        fresh = np.flatnonzero(columns.positions(arrivals.uids) < 0)
-        columns.merge(
-            arrivals.uids[fresh], rows[fresh], arrivals.bits[fresh], arrivals.modseqs[fresh]
-        )
-        shown = fresh[~select(arrivals.bits[fresh], DELETED)]
-        self._attach(number, rows[shown], arrivals.uids[shown], arrivals.bits[shown])
         return rows, made
+
+    def place(self, number: int, placed: Placed) -> None:
+        """Messages appear in a mailbox; UIDs already here are left as they are."""
+        columns = self.mailbox(number)
+        fresh = placed.only(columns.positions(placed.uids) < 0)
+        columns.merge(fresh)
+        shown = fresh.only(~select(fresh.bits, DELETED))
+        self._attach(number, shown.rows, shown.uids, shown.bits)
 
     def attach(self, columns: MailboxColumns, which: Mask) -> None:
         """Messages that stand in the columns of a mailbox become placements of their Emails."""
@@ -86,6 +98,7 @@ class AccountIndex:
     def _attach(self, number: int, rows: Rows, uids: Uids, bits: Bits) -> None:
         if not len(rows):
             return
+        self._note(rows)
         table = self.emails
         table.widen(bits.shape[1])
         homeless = np.flatnonzero(table.home_mailbox[rows] == NOWHERE)
@@ -106,26 +119,28 @@ class AccountIndex:
         """The server reports flags of messages that are here; others are passed over."""
         columns = self.mailbox(number)
         at = columns.positions(uids)
-        known = np.flatnonzero(at >= 0)
-        at, bits = at[known], bits[known]
-        words = max(columns.bits.shape[1], bits.shape[1])
-        columns.bits, bits = widen(columns.bits, words), widen(bits, words)
-        columns.modseqs[at] = modseqs[known]
-        changed = np.flatnonzero((columns.bits[at] != bits).any(axis=1))
+        at = at[at >= 0]
+        before = columns.bits
+        columns.set_flags(uids, bits, modseqs)
+        bits = columns.bits[at]
+        before = widen(before[at], bits.shape[1])
+        changed = np.flatnonzero((before != bits).any(axis=1))
         at, bits = at[changed], bits[changed]
-        if not len(at):
-            return
-        was, now = ~select(columns.bits[at], DELETED), ~select(bits, DELETED)
-        columns.bits[at] = bits
+        was, now = ~select(before[changed], DELETED), ~select(bits, DELETED)
         self._detach(number, columns.rows[at], columns.uids[at], was & ~now)
         stays = was & now
         self._reflag(columns.rows[at[stays]], bits[stays])
         appears = now & ~was
         self._attach(number, columns.rows[at[appears]], columns.uids[at[appears]], bits[appears])
 
+    def _note(self, rows: Rows) -> None:
+        if self.recorder is not None:
+            self.recorder.note(rows)
+
     def _reflag(self, rows: Rows, bits: Bits) -> None:
         if not len(rows):
             return
+        self._note(rows)
         table = self.emails
         table.widen(bits.shape[1])
         table.bits[rows] = widen(bits, table.bits.shape[1])
@@ -154,6 +169,7 @@ class AccountIndex:
         rows, uids = rows[which], uids[which]
         if not len(rows):
             return
+        self._note(rows)
         table = self.emails
         if table.copies:
             for row, uid in zip(rows.tolist(), uids.tolist(), strict=True):

@@ -20,6 +20,7 @@ from gateway.imap.errors import CommandRefused
 from gateway.imap.pool import Pool
 from gateway.imap.wire.criteria import ALL
 from gateway.obs.log import get_logger
+from gateway.sync import commit
 from gateway.sync.arrays import Uids
 from gateway.sync.attempts import attempt
 from gateway.sync.bulk import SLICE
@@ -27,7 +28,7 @@ from gateway.sync.data import AccountData
 from gateway.sync.emails import UNKNOWN
 from gateway.sync.errors import MailboxChanged
 from gateway.sync.fetching import add_structures, add_uids
-from gateway.sync.placements import MailboxColumns
+from gateway.sync.placements import MailboxColumns, Placed
 
 _SLICES_A_TURN = 8
 _DEADLINE = 120.0
@@ -35,7 +36,7 @@ _PATIENCE = 60.0  # seconds of a pause that a server asks for
 
 log = get_logger(__name__)
 
-_Read = Callable[[AccountData, Connection, int, Uids], Awaitable[None]]
+_Read = Callable[[AccountData, Connection, MailboxColumns, Uids], Awaitable[None]]
 _Left = Callable[[AccountData, MailboxColumns, Uids], Uids]
 
 
@@ -66,7 +67,7 @@ async def index_structures(data: AccountData, pool: Pool) -> None:
         wanted = np.isin(columns.rows, unknown) & columns.shown()
         with suppress(CommandRefused, MailboxChanged):
             uids = columns.uids[wanted]
-            await _in_turns(data, pool, mailbox.wire, columns, uids, add_structures, _unparsed)
+            await _in_turns(data, pool, mailbox.wire, columns, uids, _add_structures, _unparsed)
 
 
 async def _index_mailbox(data: AccountData, pool: Pool, wire: bytes, number: int) -> None:
@@ -76,8 +77,30 @@ async def _index_mailbox(data: AccountData, pool: Pool, wire: bytes, number: int
         return columns, np.array(await uid_search(connection, ALL), np.uint32)
 
     columns, uids = await attempt(pool, look, wire, deadline=_DEADLINE, patience=_PATIENCE)
-    await _in_turns(data, pool, wire, columns, uids, add_uids, _missing)
+    await _in_turns(data, pool, wire, columns, uids, add_known, _missing)
     columns.complete = True
+
+
+async def add_known(
+    data: AccountData, connection: Connection, columns: MailboxColumns, uids: Uids
+) -> None:
+    """Read messages of the selected mailbox that were there all along. Raises ImapError.
+
+    Raises MailboxChanged when the mailbox left the account meanwhile.
+    """
+
+    def take(placed: Placed) -> None:
+        if data.index.mailboxes.get(columns.number) is not columns:
+            raise MailboxChanged("the mailbox is gone")
+        commit.place(data, columns.number, placed)
+
+    await add_uids(data, connection, columns, uids, take)
+
+
+async def _add_structures(
+    data: AccountData, connection: Connection, columns: MailboxColumns, uids: Uids
+) -> None:
+    await add_structures(data, connection, columns.number, uids)
 
 
 async def _in_turns(
@@ -105,7 +128,7 @@ async def _in_turns(
                 selected = await connection.run(Examine(wire))
             if selected.uidvalidity != columns.uidvalidity:
                 raise MailboxChanged("UIDVALIDITY is another one")
-            await read(data, connection, columns.number, left(data, columns, part))
+            await read(data, connection, columns, left(data, columns, part))
 
         await attempt(pool, work, wire, deadline=_DEADLINE, patience=_PATIENCE)
 
@@ -129,7 +152,7 @@ def begin(data: AccountData, number: int, selected: Selected) -> MailboxColumns:
     """
     columns = data.index.mailbox(number)
     if columns.uidvalidity != selected.uidvalidity:
-        data.index.drop(number)
+        commit.forget(data, number)
         columns = data.index.mailbox(number)
         columns.uidvalidity = selected.uidvalidity
         columns.uidnext = selected.uidnext or 0

@@ -12,24 +12,26 @@ from gateway.imap.wire.fetchshape import Columns
 from gateway.mime.dates import parse as parse_date
 from gateway.mime.threading import field_values, thread_seeds
 from gateway.sync import dates, identity, ids
-from gateway.sync.arrays import Rows, Seconds
+from gateway.sync.arrays import Seconds
+from gateway.sync.data import AccountData
 from gateway.sync.identity import Tier
 from gateway.sync.index import AccountIndex, Arrivals
+from gateway.sync.placements import Placed
 from gateway.sync.strings import StringColumn
 
 
-def add(
-    index: AccountIndex, headers: StringColumn, number: int, tier: Tier, columns: Columns
-) -> Rows:
-    """Put messages of a mailbox into the index; returns their rows.
+def read(data: AccountData, columns: Columns) -> Placed:
+    """Messages of a mailbox with their rows in the index, made where they are new.
 
-    What a server leaves out counts as empty; a message that it does not name is passed over, and
-    asked for again by the next synchronisation. Where no message is named by the server, `identity`
-    may hold the beginnings of texts (see identity.of_fingerprints).
+    They are not placed by that: a new row is no Email yet. What a server leaves out counts as
+    empty; a message that it does not name is passed over, and asked for again by the next
+    synchronisation. Where no message is named by the server, `identity` may hold the beginnings of
+    texts (see identity.of_fingerprints).
     """
+    index, tier = data.index, data.tier
     messages = _without_gaps(columns, tier)
     if not messages.uid:
-        return np.zeros(0, np.int32)
+        return Placed.none()
     uids = numbers(messages.uid).astype(np.uint32)
     octets = numbers(messages.size)
     received = dates.seconds(messages.internaldate)
@@ -48,10 +50,10 @@ def add(
         received=_received(received, messages.header),
         octets=octets,
     )
-    rows, made = index.add(number, arrivals)
+    rows, made = index.rows_of(arrivals)
     if len(made):
-        _complete(index, headers, messages, known.digests, made.tolist())
-    return rows
+        _complete(index, data.headers, messages, known.digests, made.tolist())
+    return Placed(uids, rows, arrivals.bits, arrivals.modseqs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from gateway.sync.events import EmailEvents, MailboxEvent, merged
+from gateway.sync.events import EmailEvents, MailboxEvent, followed, merged
 
 KEPT_SECONDS: Final = 30 * 24 * 3600
 """RFC 8620 §5.2: how long a state can be used once it was replaced by another."""
@@ -44,6 +44,9 @@ class Mark(NamedTuple):
 
     sequence: int
     digest: str
+
+
+_NOTHING = Mark(0, "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class Journal:
     def __init__(
         self,
         epoch: str,
-        base: Mark = Mark(0, "0"),
+        base: Mark = _NOTHING,
         floors: dict[str, Mark] | None = None,
         entries: Sequence[Entry] = (),
     ) -> None:
@@ -155,28 +158,29 @@ class Journal:
         state = f"{self.epoch}.{mark.sequence}.{mark.digest}"
         return f"{state}.{offset}" if offset else state
 
+    def is_of(self, state: str) -> bool:
+        """Whether a state is, or claims to be, one of this log."""
+        return state.startswith(f"{self.epoch}.")
+
     def position(self, kind: str, state: str) -> Position:
         """Where in this log a state of that kind is. Raises UnknownState."""
         match = _STATE.fullmatch(state)
         if match is None or match[1] != self.epoch:
             raise UnknownState(state)
         mark, offset = Mark(int(match[2]), match[3]), int(match[4] or 0)
-        at = mark.sequence - self.base.sequence
-        if at < 0 and mark == self.floors[kind] and not offset:
+        if mark == self.floors[kind] and mark.sequence < self.base.sequence and not offset:
             # No entry since then up to the base has changed this kind.
             return Position(self.base.sequence)
-        if not 0 <= at <= len(self.entries):
-            raise UnknownState(state)
-        if mark.digest != (self.entries[at - 1].digest if at else self.base.digest):
-            raise UnknownState(state)
-        if offset and at == len(self.entries):
+        if not self.has(self.epoch, mark) or (offset and mark == self.head):
             raise UnknownState(state)
         return Position(mark.sequence, offset)
 
-    def is_ahead(self, state: str) -> bool:
-        """Whether a state claims to be of this log, and later than anything in it."""
-        match = _STATE.fullmatch(state)
-        return match is not None and match[1] == self.epoch and int(match[2]) > self.head.sequence
+    def has(self, epoch: str, mark: Mark) -> bool:
+        """Whether a commit is one of this log, as far back as it is kept."""
+        at = mark.sequence - self.base.sequence
+        if epoch != self.epoch or not 0 <= at <= len(self.entries):
+            return False
+        return mark.digest == (self.entries[at - 1].digest if at else self.base.digest)
 
     # --- what happened ---------------------------------------------------------------------------
 
@@ -188,16 +192,15 @@ class Journal:
 
     def emails_since(self, position: Position) -> EmailEvents:
         """Each Email touched since a position once: as it was there, and whether it is now."""
-        return merged([entry.emails.after(skip) for entry, skip in self.since(position)])
+        return merged(
+            [entry.emails.part(slice(skip, None)) for entry, skip in self.since(position)]
+        )
 
     def mailboxes_since(self, position: Position) -> dict[str, MailboxEvent]:
         """Each Mailbox touched since a position: as it was there, and whether it is now."""
-        touched: dict[str, MailboxEvent] = {}
-        for entry, skip in self.since(position):
-            for event in entry.mailboxes[skip:]:
-                first = touched.get(event.id)
-                touched[event.id] = event if first is None else first.followed_by(event)
-        return touched
+        return followed(
+            event for entry, skip in self.since(position) for event in entry.mailboxes[skip:]
+        )
 
     @property
     def nbytes(self) -> int:

@@ -51,6 +51,17 @@ class KeywordTable:
         """Names beyond the fixed ones, in the order of their bits."""
         return tuple(self._names[len(_FIXED) :])
 
+    def extend(self, base: int, names: list[str]) -> None:
+        """Take in names that follow the first `base` ones; what else followed these is forgotten.
+
+        It is so that a name that was read and not committed never gets in the way of one that was.
+        """
+        if list(self.names[base:]) != names:
+            self._names[len(_FIXED) + base :] = names
+            self._bits = {n: 1 << i for i, n in enumerate(self._names) if n}
+            self._parsed.clear()
+            self._shown.clear()
+
     @property
     def words(self) -> int:
         """How many 64-bit words a set of flags takes now."""

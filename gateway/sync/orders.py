@@ -2,18 +2,20 @@
 
 A Rank is the order of all rows by one header field. It is made once, in steps that let other
 work go on, and then kept up as messages arrive: headers do not change, so a new message only has
-to find its place. An order of all rows by several columns is kept until Emails come or go.
+to find its place. So do they in an order of all rows by several columns.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gateway.sync.arrays import Mask, Rows
 
@@ -21,6 +23,9 @@ _STEP = 512
 _REBUILD_SHARE = 64
 _KEPT_ORDERS = 8
 
+_NO_ROWS: Rows = np.zeros(0, np.int32)
+
+Column = npt.NDArray[Any]
 KeyOf = Callable[[int], Any]
 Load = Callable[[range], Awaitable[None]]
 
@@ -35,11 +40,16 @@ class Rank:
         self.ranks: Rows = np.zeros(0, np.int32)
         self._lock = asyncio.Lock()
 
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._order, self._distinct = np.zeros(0, np.int32), np.zeros(0, np.bool_)
+        self.ranks = np.zeros(0, np.int32)
+
     async def extend(self, size: int, load: Load) -> None:
         """Take in the rows up to size; `load` makes the strings of a range of rows readable."""
         async with self._lock:
             known = len(self._order)
-            if size == known:
+            if size <= known:
                 return
             if (size - known) * _REBUILD_SHARE > size:
                 await self._rebuild(size, load)
@@ -92,24 +102,54 @@ class Orders:
 
     def __init__(self) -> None:
         self._ranks: dict[Hashable, Rank] = {}
-        self._orders: OrderedDict[Hashable, tuple[int, Rows]] = OrderedDict()
+        self._orders: OrderedDict[Hashable, Rows] = OrderedDict()
 
     def rank(self, name: Hashable, key_of: KeyOf) -> Rank:
         """The rank of that name, an empty one when it is new."""
         return self._ranks.setdefault(name, Rank(key_of))
 
-    def order(self, name: Hashable, version: int, make: Callable[[], Rows]) -> Rows:
-        """The order of that name as of `version`, made when there is none."""
+    def clear(self) -> None:
+        """Forget what is known of rows, some of which are no longer what they were."""
+        for rank in self._ranks.values():
+            rank.clear()
+        self._orders.clear()
+
+    def order(self, name: Hashable, size: int, columns: Callable[[], Sequence[Column]]) -> Rows:
+        """The first `size` rows in the order of that name.
+
+        Its columns, the first being the one that counts most, never change for a row.
+        """
         known = self._orders.get(name)
-        if known is None or known[0] != version:
-            known = self._orders[name] = (version, make())
+        if known is None or len(known) != size:
+            known = _NO_ROWS if known is None else known
+            known = self._orders[name] = _extended(known, size, columns())
         self._orders.move_to_end(name)
         if len(self._orders) > _KEPT_ORDERS:
             self._orders.popitem(last=False)
-        return known[1]
+        return known
 
     @property
     def nbytes(self) -> int:
         """Octets held."""
         ranks = sum(rank.nbytes for rank in self._ranks.values())
-        return int(ranks + sum(order.nbytes for _, order in self._orders.values()))
+        return int(ranks + sum(order.nbytes for order in self._orders.values()))
+
+
+def _extended(order: Rows, size: int, columns: Sequence[Column]) -> Rows:
+    """All of `size` rows in order, given the order of the first of them."""
+    known = len(order)
+    if (size - known) * _REBUILD_SHARE > size:
+        return _by(columns, 0, size)
+    fresh = _by(columns, known, size)
+    return np.insert(order, [_place(order, columns, row) for row in fresh.tolist()], fresh)
+
+
+def _by(columns: Sequence[Column], start: int, stop: int) -> Rows:
+    keys = tuple(column[start:stop] for column in reversed(columns))
+    return (start + np.lexsort(keys)).astype(np.int32)
+
+
+def _place(order: Rows, columns: Sequence[Column], row: int) -> int:
+    """How many of the rows in `order` come before another one."""
+    key = [column[row] for column in columns]
+    return bisect_left(order, key, key=lambda other: [column[other] for column in columns])

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gateway.sync.arrays import Bits, Keys, Mask, Rows, Uids
 from gateway.sync.keywords import DELETED, select, widen
 from gateway.sync.trouble import Trouble
 
+_ARRAYS = ("uids", "rows", "bits", "modseqs")
+
 
 def _uids() -> Uids:
     return np.zeros(0, np.uint32)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Messages of a mailbox, a row each: their row in the Email table, flags and mod-sequence."""
+
+    uids: Uids
+    rows: Rows
+    bits: Bits
+    modseqs: Keys
+
+    @classmethod
+    def none(cls) -> Placed:
+        """No messages."""
+        rows, bits = np.zeros(0, np.int32), np.zeros((0, 1), np.uint64)
+        return cls(_uids(), rows, bits, np.zeros(0, np.uint64))
+
+    def only(self, which: npt.NDArray[Any]) -> Placed:
+        """Those for which `which` is true, or those at these positions."""
+        return Placed(self.uids[which], self.rows[which], self.bits[which], self.modseqs[which])
 
 
 @dataclass(slots=True)
@@ -39,14 +62,29 @@ class MailboxColumns:
     trouble: Trouble = field(default_factory=Trouble)
     structure_trouble: Trouble = field(default_factory=Trouble)
 
-    def merge(self, uids: Uids, rows: Rows, bits: Bits, modseqs: Keys) -> None:
+    def draft(self) -> MailboxColumns:
+        """A copy to be changed while this one stays as it is; the trouble is that of both.
+
+        Arrays are shared: what changes a draft replaces them.
+        """
+        return replace(self)
+
+    def begin_anew(self, uidvalidity: int) -> None:
+        """Forget all messages: the mailbox is another one, or its UIDs are."""
+        fresh = MailboxColumns(self.number, uidvalidity)
+        for name in ("uidvalidity", "uidnext", "highestmodseq", "exists", *_ARRAYS):
+            setattr(self, name, getattr(fresh, name))
+        self.trouble, self.structure_trouble = fresh.trouble, fresh.structure_trouble
+
+    def merge(self, placed: Placed) -> None:
         """Add messages that are not here yet, in any order."""
-        if not len(uids):
+        if not len(placed.uids):
             return
-        self.bits = widen(self.bits, bits.shape[1])
-        bits = widen(bits, self.bits.shape[1])
-        order = np.argsort(uids, kind="stable")
-        fresh: list[Any] = [uids[order], rows[order], bits[order], modseqs[order]]
+        self.bits = widen(self.bits, placed.bits.shape[1])
+        bits = widen(placed.bits, self.bits.shape[1])
+        order = np.argsort(placed.uids, kind="stable")
+        columns = (placed.uids, placed.rows, bits, placed.modseqs)
+        fresh: list[Any] = [column[order] for column in columns]
         held: list[Any] = [self.uids, self.rows, self.bits, self.modseqs]
         joined: list[Any]
         # Newest-first slices and new mail join at one end, where a plain copy will do.
@@ -58,6 +96,19 @@ class MailboxColumns:
             at = np.searchsorted(self.uids, fresh[0])
             joined = [np.insert(h, at, f, axis=0) for h, f in zip(held, fresh, strict=True)]
         self.uids, self.rows, self.bits, self.modseqs = joined
+
+    def add(self, placed: Placed) -> None:
+        """merge() of those that are not here yet."""
+        self.merge(placed.only(self.positions(placed.uids) < 0))
+
+    def set_flags(self, uids: Uids, bits: Bits, modseqs: Keys) -> None:
+        """Set flags and mod-sequences of messages that are here; others are passed over."""
+        at = self.positions(uids)
+        known = np.flatnonzero(at >= 0)
+        words = max(self.bits.shape[1], bits.shape[1])
+        self.bits, self.modseqs = widen(self.bits, words).copy(), self.modseqs.copy()
+        self.bits[at[known]] = widen(bits[known], words)
+        self.modseqs[at[known]] = modseqs[known]
 
     def positions(self, uids: Uids) -> Rows:
         """Position of each UID, -1 where it is not here."""

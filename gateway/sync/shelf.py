@@ -1,4 +1,4 @@
-"""What the store keeps of one account: the index, and full chunks of strings.
+"""Design §7: the strings of an account in the store, in chunks.
 
 All of it is rebuildable. A chunk's key names the Emails it is about, so a chunk that was written
 for another index, in which the same rows were other messages, is never read.
@@ -12,52 +12,33 @@ from hashlib import blake2b
 
 from gateway.obs.log import get_logger
 from gateway.store.base import Store, StoreError
-from gateway.sync import snapshot, strings
+from gateway.sync import strings
 from gateway.sync.data import AccountData
 from gateway.sync.strings import CHUNK_ROWS, StringColumn
 
 log = get_logger(__name__)
 
-_INDEX = "index"
 _CHUNKS_AT_ONCE = 64
-
-log = get_logger(__name__)
 
 
 class Shelf:
-    """The store, for one account."""
+    """The store, for the strings of one account."""
 
     def __init__(self, store: Store, account_id: str) -> None:
         self._store = store
         self._account = account_id
 
-    async def load(self, epoch: str) -> AccountData | None:
-        """The account as it was saved, None when there is nothing that can be used."""
-        octets = await self._store.load(self._account, _INDEX)
-        if octets is None:
-            return None
-        try:
-            return await asyncio.to_thread(snapshot.load, octets, epoch)
-        except snapshot.NotASnapshot:
-            # What belongs to an index that can not be read will never be asked for again.
-            await self._store.delete_account(self._account)
-            return None
-
     async def save(self, data: AccountData) -> None:
-        """Write the index, and the chunks that were not yet written, a few at a time.
-
-        The chunks come first: an index without them costs a FETCH, chunks without an index
-        are lost.
-        """
+        """Write the chunks that are full and not yet written, a few at a time."""
         for name, column in data.strings.items():
-            full = [n for n in sorted(column.unsaved) if (n + 1) * CHUNK_ROWS <= data.emails.size]
+            full = [
+                n for n in sorted(column.unsaved) if (n + 1) * CHUNK_ROWS <= data.committed.rows
+            ]
             for start in range(0, len(full), _CHUNKS_AT_ONCE):
                 numbers = full[start : start + _CHUNKS_AT_ONCE]
                 column.unsaved.difference_update(numbers)
                 entries = {_key(data, name, n): await packed(column, n) for n in numbers}
                 await self._store.save(self._account, entries)
-        octets = await asyncio.to_thread(snapshot.dump, snapshot.capture(data))
-        await self._store.save(self._account, {_INDEX: octets})
 
     async def fill(self, data: AccountData, name: str, numbers: Iterable[int]) -> None:
         """Bring chunks of a column into memory, those that the store has and can give."""

@@ -1,8 +1,8 @@
-"""The account index as octets for the store, and back.
+"""The account as octets for the store, and back.
 
-One value holds the whole index, in columns: differences of neighbours, their octets transposed,
-deflated. What can be worked out again (keywords of an Email, its home, the look-up orders) is
-not in it. It is rebuildable: what does not decode is as good as absent.
+One value holds the whole index, in packed columns, and the mailboxes. What can be worked out again
+(keywords of an Email, its home, the look-up orders) is not in it. It is rebuildable: what does not
+decode is as good as absent.
 """
 
 from __future__ import annotations
@@ -15,16 +15,30 @@ import msgpack
 import numpy as np
 import numpy.typing as npt
 
-from gateway.sync import ids
-from gateway.sync.data import AccountData
+from gateway.sync import ids, packing
+from gateway.sync.counts import Counts
+from gateway.sync.data import AccountData, Committed
+from gateway.sync.emails import split
 from gateway.sync.identity import Tier
-from gateway.sync.keywords import DELETED, KeywordTable, select
-from gateway.sync.placements import MailboxColumns
+from gateway.sync.journal import Journal
+from gateway.sync.keywords import KeywordTable, widen
+from gateway.sync.packing import NotPacked, unpack
+from gateway.sync.placements import MailboxColumns, Placed
+from gateway.sync.record import dump_mailbox, load_mailbox
 
-VERSION = 3
+VERSION = 4
 _COLUMNS = ("thread", "received", "octets", "attachment")
-_LEVEL = 6
-_UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
+_UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    NotPacked,
+    zlib.error,
+    msgpack.exceptions.UnpackException,
+)
 
 
 class NotASnapshot(ValueError):
@@ -36,33 +50,45 @@ class NotASnapshot(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Differences:
-    """A column to be packed as differences of neighbours; a copy, so that it holds still."""
+class _Column:
+    """A column to be packed; a copy, so that it holds still."""
 
-    column: npt.NDArray[Any]
+    values: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Text to be packed."""
+
+    octets: bytes
 
 
 def capture(data: AccountData) -> dict[str, Any]:
-    """A complete account at this moment; quick, while dump() of it may take its time."""
-    emails = data.emails
-    size = emails.size
+    """An account at this moment; quick, while dump() of it may take its time.
+
+    Only what is committed: rows beyond that belong to nobody yet.
+    """
+    emails, (size, keywords) = data.emails, data.committed
+    threads = int(emails.thread[:size].max()) + 1 if size else 0
+    columns = [data.index.mailbox(number) for number in data.numbers.values()]
     document: dict[str, Any] = {
         "version": VERSION,
         "tier": data.tier.value,
         "server_threads": data.index.server_threads,
-        "keywords": list(data.index.keywords.names),
+        "keywords": list(data.index.keywords.names[:keywords]),
         "size": size,
-        "thread_keys": emails.thread_keys.tobytes(),
-        "mailboxes": [
-            _capture_mailbox(id_, data.wires[id_], columns)
-            for id_, number in data.numbers.items()
-            if (columns := data.index.mailbox(number)).complete
-        ],
+        "thread_keys": emails.thread_keys[:threads].tobytes(),
+        "mailboxes": [dump_mailbox(mailbox) for mailbox in data.mailboxes.values()],
+        "numbers": data.numbers,
+        "past": data.past,
+        "counts": data.shown_counts,
+        "figures": [_figures(each) for each in columns],
+        **_placements(columns),
     }
     for name in _COLUMNS:
-        document[name] = _Differences(getattr(emails, name)[:size].copy())
+        document[name] = _Column(getattr(emails, name)[:size].copy())
     if emails.given is not None:
-        document["given"] = "\n".join(emails.given)
+        document["given"] = _Text("\n".join(emails.given[:size]).encode())
     else:
         # Digests have nothing to give to a packer.
         document["key"] = emails.key[:size].tobytes()
@@ -70,21 +96,31 @@ def capture(data: AccountData) -> dict[str, Any]:
     return document
 
 
-def _capture_mailbox(mailbox_id: str, wire: bytes, columns: MailboxColumns) -> dict[str, Any]:
-    words = range(columns.bits.shape[1])
+def _figures(columns: MailboxColumns) -> list[Any]:
+    return [
+        columns.uidvalidity,
+        columns.uidnext,
+        columns.highestmodseq,
+        columns.exists,
+        len(columns.uids),
+        columns.bits.shape[1],
+    ]
+
+
+def _placements(placed: list[MailboxColumns]) -> dict[str, Any]:
+    """The columns of all mailboxes, one after the other: to pack many short ones takes long."""
+    words = max((columns.bits.shape[1] for columns in placed), default=0)
+    bits = [widen(columns.bits, words) for columns in placed]
     return {
-        "id": mailbox_id,
-        "wire": wire,
-        "number": columns.number,
-        "uidvalidity": columns.uidvalidity,
-        "uidnext": columns.uidnext,
-        "highestmodseq": columns.highestmodseq,
-        "exists": columns.exists,
-        "uids": _Differences(columns.uids.copy()),
-        "rows": _Differences(columns.rows.copy()),
-        "modseqs": _Differences(columns.modseqs.copy()),
-        "bits": [_Differences(columns.bits[:, word].copy()) for word in words],
+        "uids": _joined([columns.uids for columns in placed]),
+        "rows": _joined([columns.rows for columns in placed]),
+        "modseqs": _joined([columns.modseqs for columns in placed]),
+        "bits": [_joined([each[:, word] for each in bits]) for word in range(words)],
     }
+
+
+def _joined(columns: list[npt.NDArray[Any]]) -> _Column:
+    return _Column(np.concatenate(columns) if columns else np.zeros(0, np.int64))
 
 
 def dump(captured: dict[str, Any]) -> bytes:
@@ -94,90 +130,80 @@ def dump(captured: dict[str, Any]) -> bytes:
 
 
 def _pack(value: object) -> bytes:
-    if isinstance(value, _Differences):
-        return _differences(value.column)
+    if isinstance(value, _Column):
+        return packing.pack(value.values)
+    if isinstance(value, _Text):
+        return packing.deflate(value.octets, packing.TEXT)
     raise TypeError(type(value))
 
 
-def load(octets: bytes, epoch: str) -> AccountData:
+def load(octets: bytes, journal: Journal) -> AccountData:
     """Inverse of dump(capture()). Raises NotASnapshot."""
     try:
         document = msgpack.unpackb(octets)
         if document["version"] != VERSION:
             raise NotASnapshot("version")
-        return _load(document, epoch)
-    except (*_UNREADABLE, zlib.error, msgpack.exceptions.UnpackException) as error:
+        return _load(document, journal)
+    except _UNREADABLE as error:
         raise NotASnapshot(str(error)) from error
 
 
-def _load(document: dict[str, Any], epoch: str) -> AccountData:
-    data = AccountData(Tier(document["tier"]), epoch)
+def _load(document: dict[str, Any], journal: Journal) -> AccountData:
+    data = AccountData(Tier(document["tier"]), journal)
     data.index.keywords = KeywordTable(tuple(document["keywords"]))
     data.index.server_threads = document["server_threads"]
-    emails, size = data.emails, document["size"]
-    if emails.given is not None:
-        given = document["given"].split("\n") if size else []
-        emails.add([ids.email_digest(g.encode()) for g in given], given)
-    else:
-        keys = np.frombuffer(document["key"], np.uint64).astype(">u8")
-        tails = np.frombuffer(document["tail"], np.uint32).astype(">u4")
-        digests = [k + t for k, t in zip(_items(keys, 8), _items(tails, 4), strict=True)]
-        emails.add(digests, None)
-    if emails.size != size:
-        raise NotASnapshot("size")
-    emails.thread_keys = np.frombuffer(document["thread_keys"], np.uint64).copy()
-    for name in _COLUMNS:
-        getattr(emails, name)[:size] = _sums(document[name], size)
-    _check_rows(emails.thread[:size], len(emails.thread_keys))
-    for entry in document["mailboxes"]:
-        _load_mailbox(data, entry)
-    if size > 2 * int(np.count_nonzero(emails.visible())) + 1000:
+    _load_emails(data, document)
+    data.mailboxes = {fields[0]: load_mailbox(fields) for fields in document["mailboxes"]}
+    data.past = document["past"]
+    _load_placements(data, document)
+    data.committed, data.is_indexed = Committed.of(data.index), True
+    data.shown_counts = {id_: Counts(*counts) for id_, counts in document["counts"].items()}
+    if document["size"] > 2 * int(np.count_nonzero(data.emails.visible())) + 1000:
         raise NotASnapshot("mostly of messages that are gone")
     return data
 
 
-def _load_mailbox(data: AccountData, entry: dict[str, Any]) -> None:
-    if entry["number"] in data.index.mailboxes:
-        raise NotASnapshot("number")
-    if not isinstance(entry["wire"], bytes):
-        raise NotASnapshot("wire")
-    columns = data.index.mailbox(entry["number"])
-    data.numbers[entry["id"]] = entry["number"]
-    data.wires[entry["id"]] = entry["wire"]
-    columns.uidvalidity = entry["uidvalidity"]
-    columns.uidnext = entry["uidnext"]
-    columns.highestmodseq = entry["highestmodseq"]
-    columns.exists = entry["exists"]
-    columns.complete = True
-    uids = _sums(entry["uids"]).astype(np.uint32)
-    rows = _sums(entry["rows"], len(uids)).astype(np.int32)
-    bits = np.stack([_sums(word, len(uids)) for word in entry["bits"]], axis=1).view(np.uint64)
+def _load_emails(data: AccountData, document: dict[str, Any]) -> None:
+    emails, size = data.emails, document["size"]
+    if emails.given is not None:
+        given = zlib.decompress(document["given"]).decode().split("\n") if size else []
+        emails.restore(*split([ids.email_digest(g.encode()) for g in given]), given)
+    else:
+        keys = np.frombuffer(document["key"], np.uint64)
+        emails.restore(keys, np.frombuffer(document["tail"], np.uint32), None)
+    if emails.size != size:
+        raise NotASnapshot("size")
+    emails.thread_keys = np.frombuffer(document["thread_keys"], np.uint64).copy()
+    for name in _COLUMNS:
+        getattr(emails, name)[:size] = unpack(document[name], size)
+    _check_rows(emails.thread[:size], len(emails.thread_keys))
+
+
+def _load_placements(data: AccountData, document: dict[str, Any]) -> None:
+    uids = unpack(document["uids"]).astype(np.uint32)
+    rows = unpack(document["rows"], len(uids)).astype(np.int32)
+    modseqs = unpack(document["modseqs"], len(uids)).view(np.uint64)
+    words = [unpack(word, len(uids)).view(np.uint64) for word in document["bits"]]
     _check_rows(rows, data.emails.size)
-    columns.merge(uids, rows, bits, _sums(entry["modseqs"], len(uids)).view(np.uint64))
-    data.index.attach(columns, ~select(columns.bits, DELETED))
+    end = 0
+    for (id_, number), figures in zip(
+        document["numbers"].items(), document["figures"], strict=True
+    ):
+        *told, count, width = figures
+        if number in data.index.mailboxes:
+            raise NotASnapshot("number")
+        start, end = end, end + count
+        columns = data.index.mailbox(number)
+        columns.uidvalidity, columns.uidnext, columns.highestmodseq, columns.exists = told
+        columns.complete = True
+        bits = np.stack([word[start:end] for word in words[:width]], axis=1)
+        columns.merge(Placed(uids[start:end], rows[start:end], bits, modseqs[start:end]))
+        data.index.attach(columns, columns.shown())
+        data.place_mailbox(data.mailboxes[id_], number)
+    if end != len(uids):
+        raise NotASnapshot("count")
 
 
 def _check_rows(rows: npt.NDArray[Any], size: int) -> None:
     if len(rows) and (rows.min() < 0 or rows.max() >= size):
         raise NotASnapshot("rows")
-
-
-def _items(column: npt.NDArray[Any], width: int) -> list[bytes]:
-    octets = column.tobytes()
-    return [octets[at : at + width] for at in range(0, len(octets), width)]
-
-
-def _differences(column: npt.NDArray[Any]) -> bytes:
-    """Neighbours' differences, transposed (all lowest octets first) and deflated."""
-    values = column.astype(np.int64) if column.dtype != np.uint64 else column.view(np.int64)
-    steps = np.diff(values, prepend=np.int64(0))
-    return zlib.compress(steps.view(np.uint8).reshape(-1, 8).T.tobytes(), _LEVEL)
-
-
-def _sums(packed: bytes, size: int | None = None) -> npt.NDArray[np.int64]:
-    """Inverse of _differences(), as signed numbers."""
-    octets = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(8, -1)
-    values = np.cumsum(np.ascontiguousarray(octets.T).view(np.int64).ravel())
-    if size is not None and len(values) != size:
-        raise NotASnapshot("length")
-    return values

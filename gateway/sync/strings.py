@@ -76,6 +76,16 @@ class StringColumn:
             chunk[at] = value
         self._join(current)
 
+    def truncate(self, size: int) -> None:
+        """Forget the values of the rows from `size` on."""
+        last = size // CHUNK_ROWS
+        for chunks in (self._joined, self._packed, self._open):
+            for number in [number for number in chunks if number > last]:
+                chunks.pop(number, None)
+        self.unsaved = {number for number in self.unsaved if number <= last}
+        if self._chunk(last) is not None:
+            self._changing(last)[size % CHUNK_ROWS :] = [None] * (CHUNK_ROWS - size % CHUNK_ROWS)
+
     def _join(self, number: int) -> None:
         """Close a chunk that has all its values."""
         chunk = self._open.get(number)

@@ -1,8 +1,9 @@
 """RFC 7162, RFC 9051 §6.3: bring the columns of one mailbox to what the server has now.
 
-A ladder, of which each mailbox takes the step it can: QRESYNC tells what changed and what
-vanished; CONDSTORE what changed, and the UIDs that are left are asked for; without both, flags and
-UIDs of all messages are compared. Whatever is found is in the index before the new UIDNEXT and
+What is worked on is a draft, which becomes what the account is once all was read. There is a
+ladder, of which each mailbox takes the step it can: QRESYNC tells what changed and what vanished;
+CONDSTORE what changed, and the UIDs that are left are asked for; without both, flags and UIDs of
+all messages are compared. Whatever is found is in the draft before the new UIDNEXT and
 HIGHESTMODSEQ are, so an interruption costs a repetition and never a change. That a message is not
 in an answer says that it is gone only where the answer is whole.
 """
@@ -42,23 +43,19 @@ async def synchronise(
     data: AccountData,
     connection: Connection,
     wire: bytes,
-    number: int,
+    columns: MailboxColumns,
     since: int | None = None,
 ) -> None:
-    """Bring a mailbox that is complete in the index up to date.
+    """Bring the draft of a mailbox up to date.
 
     since: a mod-sequence to ask for changes from, lower than the one that is known. Raises
     ImapError; MailboxUnavailable when the mailbox is gone. With another UIDVALIDITY all of it is
     read anew: the messages keep their ids, as those do not depend on UIDs.
     """
     selected = await connection.run(Examine(wire))
-    columns = data.index.mailbox(number)
     data.quarantine.saw(wire, selected.uidvalidity)
     if selected.uidvalidity != columns.uidvalidity:
-        data.index.drop(number)
-        columns = data.index.mailbox(number)
-        columns.uidvalidity = selected.uidvalidity
-        columns.complete = True
+        columns.begin_anew(selected.uidvalidity)
     else:
         await _flags_and_expunges(data, connection, columns, selected, since)
     await _arrivals(data, connection, columns, selected)
@@ -87,10 +84,10 @@ async def _flags_and_expunges(
     changed_since = None if step is Step.PLAIN else min(known, since or known)
     fetched = await _fetch(connection, columns, step, changed_since)
     if step is Step.QRESYNC:
-        data.index.expunge(columns.number, _within(columns.uids, fetched.vanished))
+        columns.remove(_within(columns.uids, fetched.vanished))
     elif step is Step.PLAIN and not fetched.lacks and _is_whole(connection, selected, fetched):
         left = np.array([row.uid for row in fetched.rows], np.uint32)
-        data.index.expunge(columns.number, ~np.isin(columns.uids, left))
+        columns.remove(~np.isin(columns.uids, left))
     _set_flags(data, columns, fetched)
 
 
@@ -135,8 +132,7 @@ def _within(uids: Uids, ranges: Sequence[tuple[int, int]]) -> Mask:
 def _set_flags(data: AccountData, columns: MailboxColumns, fetched: Fetched) -> None:
     rows = [row for row in fetched.rows if row.flags is not None]
     if rows:
-        data.index.set_flags(
-            columns.number,
+        columns.set_flags(
             np.array([row.uid for row in rows], np.uint32),
             data.index.keywords.parse_column([" ".join(row.flags or ()).encode() for row in rows]),
             np.array([row.modseq or 0 for row in rows], np.uint64),
@@ -157,7 +153,7 @@ async def _arrivals(
     else:
         found = np.array(await uid_search(connection, ALL), np.uint32)
         fresh = found[found > last]
-    await add_uids(data, connection, columns.number, fresh, guessed=guessed)
+    await add_uids(data, connection, columns, fresh, columns.add, guessed=guessed)
 
 
 async def _reconcile(
@@ -171,9 +167,9 @@ async def _reconcile(
     uids = np.array(await uid_search(connection, ALL), np.uint32)
     if _is_whole(connection, selected, uids):
         columns.trouble.settle(uids)
-        data.index.expunge(columns.number, ~np.isin(columns.uids, uids))
+        columns.remove(~np.isin(columns.uids, uids))
     missing = np.setdiff1d(uids, columns.uids)
-    await add_uids(data, connection, columns.number, missing)
+    await add_uids(data, connection, columns, missing, columns.add)
 
 
 def _is_whole(connection: Connection, selected: Selected, found: Sized) -> bool:

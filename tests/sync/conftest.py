@@ -128,6 +128,7 @@ async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:
 def _look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is trusted for a while: each fresh() asks the server."""
     monkeypatch.setattr(account_module, "MAX_TRUST_SECONDS", 0.0)
+    monkeypatch.setattr(account_module, "VOUCHED_SECONDS", 0.0)
     monkeypatch.setattr(checker, "PLAIN_FLAGS_SECONDS", -1.0)
 
 

@@ -13,23 +13,27 @@ from gateway.sync.covering import cover, newest_set
 from gateway.sync.data import AccountData
 from gateway.sync.identity import Tier
 from gateway.sync.index import Arrivals
+from gateway.sync.journal import Journal
 from gateway.sync.mailboxes import Mailbox
 from gateway.sync.verdicts import Remembered, Verdicts
+from tests.sync import placing
 
 placements = st.lists(st.lists(st.integers(0, 30), max_size=20).map(tuple), min_size=1, max_size=5)
 
 
 def account(mailboxes: list[tuple[int, ...]], deleted: set[int]) -> AccountData:
     """Mailboxes with Emails by number, at UIDs 10, 20, ...; some UIDs are \\\\Deleted."""
-    data = AccountData(Tier.X_GUID, "epoch")
+    data = AccountData(Tier.X_GUID, Journal("epoch"))
     for number, emails in enumerate(mailboxes):
         uids = np.arange(1, len(emails) + 1, dtype=np.uint32) * 10
         flags = [b"\\\\Deleted" if int(uid) in deleted else b"" for uid in uids]
         zeros = np.zeros(len(emails), np.int64)
         digests = [b"%08d0000" % email for email in emails]
         bits = data.index.keywords.parse_column(flags)
-        data.index.add(
-            number, Arrivals(uids, digests, None, bits, zeros.astype(np.uint64), zeros, zeros)
+        placing.add(
+            data.index,
+            number,
+            Arrivals(uids, digests, None, bits, zeros.astype(np.uint64), zeros, zeros),
         )
         data.numbers[str(number)] = number
         data.mailboxes[str(number)] = Mailbox.__new__(Mailbox)

@@ -11,13 +11,14 @@ from gateway.imap.wire.fetchshape import Columns
 from gateway.sync import ids, ingest
 from gateway.sync.data import AccountData
 from gateway.sync.identity import Tier, is_named, of_fingerprints, of_items
+from gateway.sync.journal import Journal
 
 # A message is (its text, its size).
 messages = st.tuples(st.sampled_from("ab"), st.integers(1, 2))
 
 
 def data(tier: Tier = Tier.FINGERPRINT) -> AccountData:
-    return AccountData(tier, "epoch")
+    return AccountData(tier, Journal("epoch"))
 
 
 def header(text: str) -> bytes:
@@ -36,8 +37,9 @@ def arrive(
         size=[b"%d" % size for _, size in which],
         header=[header(text) for text, _ in which],
     )
-    rows = ingest.add(account.index, account.headers, number, account.tier, columns)
-    return [account.emails.id(row) for row in rows.tolist()]
+    placed = ingest.read(account, columns)
+    account.index.place(number, placed)
+    return [account.emails.id(row) for row in placed.rows.tolist()]
 
 
 def ids_in(account: AccountData, number: int) -> list[str]:
@@ -123,5 +125,5 @@ def test_a_message_without_message_id_is_a_thread_of_its_own() -> None:
         identity=[b"one", b"two"],
         header=[b"Subject: same\r\n\r\n"] * 2,
     )
-    rows = ingest.add(account.index, account.headers, 0, Tier.X_GUID, columns)
+    rows = ingest.read(account, columns).rows
     assert len(set(account.emails.thread[rows].tolist())) == 2

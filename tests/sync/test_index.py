@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.sync import ids
 from gateway.sync.counts import Counter
 from gateway.sync.index import AccountIndex, Arrivals
+from tests.sync import placing
 
 MAILBOXES = 3
 FLAGS = (b"\\Seen", b"\\Flagged", b"\\Draft", b"\\Deleted", b"$label", b"\\Recent")
@@ -58,7 +59,7 @@ def arrivals(index: AccountIndex, messages: list[tuple[int, int, frozenset[bytes
 
 
 def add(index: AccountIndex, number: int, arrived: Arrivals) -> None:
-    _, made = index.add(number, arrived)
+    _, made = placing.add(index, number, arrived)
     start = index.emails.size - len(made)
     keys = np.array([int(arrived.octets[i]) // 2 for i in made.tolist()], np.uint64)
     index.emails.thread[start : index.emails.size] = index.emails.threads(keys)

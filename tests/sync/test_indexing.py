@@ -13,11 +13,13 @@ import pytest
 from gateway.imap.errors import AuthenticationFailed, ImapError
 from gateway.sync import account as account_module
 from gateway.sync import bulk, indexer, pieces, synchronise
-from gateway.sync.account import Account, Newest
+from gateway.sync.account import Account
 from gateway.sync.checker import Checker
 from gateway.sync.errors import MessageGone
 from gateway.sync.index import AccountIndex
+from gateway.sync.newest import Newest
 from gateway.sync.pieces import Extent
+from gateway.sync.placements import Placed
 from gateway.sync.sections import Place
 from tests.servers.dovecot import Dovecot, Message, User
 from tests.sync import raw
@@ -35,15 +37,14 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def on_add(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
     """Give a function to set what is called each time messages were put into an index."""
-    add = AccountIndex.add
+    place = AccountIndex.place
 
     def set_callback(callback: Callable[[], None]) -> None:
-        def called(index: AccountIndex, number: int, arrivals: object) -> object:
-            result = add(index, number, arrivals)  # type: ignore[arg-type]
+        def called(index: AccountIndex, number: int, placed: Placed) -> None:
+            place(index, number, placed)
             callback()
-            return result
 
-        monkeypatch.setattr(AccountIndex, "add", called)
+        monkeypatch.setattr(AccountIndex, "place", called)
 
     return set_callback
 

@@ -12,6 +12,7 @@ from gateway.sync import ingest
 from gateway.sync.data import AccountData
 from gateway.sync.fetching import HEADER
 from gateway.sync.identity import Tier
+from gateway.sync.journal import Journal
 
 ASKED = (items.UID, items.FLAGS, items.INTERNALDATE, items.SIZE, items.X_GUID, HEADER)
 
@@ -29,9 +30,9 @@ def row(shape: Shape, guid: bytes, section: bytes) -> dict[str, bytes | None]:
 @pytest.mark.parametrize("guid", [b"", b"NIL"])
 def test_a_message_that_is_expunged_while_it_is_read_is_passed_over(guid: bytes) -> None:
     """Dovecot 2.3 has an empty X-GUID then, before it says VANISHED and [EXPUNGEISSUED]."""
-    data, shape, columns = AccountData(Tier.X_GUID, "epoch"), Shape(ASKED), Columns()
+    data, shape, columns = AccountData(Tier.X_GUID, Journal("epoch")), Shape(ASKED), Columns()
     columns.append(row(shape, guid, b"NIL"))
     columns.append(row(shape, b"8019cd0c5923046bbb64000083ecc375", b'""'))
     assert (columns.identity[0], columns.header[0], columns.size[0]) == (None, None, b"148")
-    assert len(ingest.add(data.index, data.headers, 0, data.tier, columns)) == 1
+    assert len(ingest.read(data, columns).uids) == 1
     assert data.emails.size == 1

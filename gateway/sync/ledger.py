@@ -1,0 +1,261 @@
+"""Design §6, §7: an account's commits in the store, where every node that serves it finds them.
+
+The store holds a checkpoint (index and journal as of one commit), a record of each commit after
+it, and the head: epoch, sequence number and digest of the latest. A commit replaces the head that
+it was made on, or fails; so the head is the token that keeps a log from being forked, and no lock
+has to expire. A node that is behind applies the records it has not seen. A store that was lost or
+put back to an earlier time gets a checkpoint of what a node still has; one that holds another
+lineage wins, and this node's is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgpack
+
+from gateway.obs.log import get_logger
+from gateway.store.base import Store, StoreError
+from gateway.sync import archive, commit, record, snapshot
+from gateway.sync.data import AccountData
+from gateway.sync.journal import Mark, chained
+from gateway.sync.record import Record
+
+HEAD: Final = "head"
+INDEX: Final = "index"
+JOURNAL: Final = "journal"
+KEPT_RECORDS: Final = 64
+"""Records from before the last checkpoint that are kept, for nodes that are a little behind."""
+CHECKPOINT_RECORDS: Final = 256
+"""Records after which a checkpoint is due: what a node that loads the account has to apply."""
+DEADLINE: Final = 1.0
+"""Seconds that an answer waits for the store, which is there to make it faster."""
+PAUSE_SECONDS: Final = 5.0
+"""So long the store is left alone after it failed."""
+
+log = get_logger(__name__)
+
+
+class Superseded(Exception):
+    """The store holds another lineage of the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the store says of an account: the latest commit, and the one of the checkpoint."""
+
+    epoch: str
+    mark: Mark
+    checkpoint: int
+
+    def dump(self) -> bytes:
+        octets: bytes = msgpack.packb([self.epoch, *self.mark, self.checkpoint])
+        return octets
+
+    @classmethod
+    def load(cls, octets: bytes | None) -> _Head | None:
+        """Inverse of dump(), None for what it did not give."""
+        try:
+            epoch, sequence, digest, checkpoint = msgpack.unpackb(octets or b"")
+        except (ValueError, TypeError, msgpack.exceptions.UnpackException):
+            return None
+        return cls(epoch, Mark(sequence, digest), checkpoint)
+
+
+def _key(sequence: int) -> str:
+    return f"log.{sequence}"
+
+
+class Ledger:
+    """The store, for the commits of one account.
+
+    What it does to the account's data it does between two steps of the event loop. All but
+    is_current() is for one caller at a time.
+    """
+
+    def __init__(self, store: Store, account_id: str) -> None:
+        self._store = store
+        self._account = account_id
+        self._held: bytes | None = None  # the head in the store, as far as is known
+        self._checkpoint = 0
+        self._is_begun = self._is_abandoned = False
+        self._is_behind = False  # the store lacks commits that were made here
+        self._paused_until = float("-inf")
+
+    def is_due(self, data: AccountData) -> bool:
+        """Whether it is time for a checkpoint."""
+        since = data.journal.head.sequence - self._checkpoint
+        return self._is_begun and since >= CHECKPOINT_RECORDS
+
+    # --- loading ---------------------------------------------------------------------------------
+
+    async def load(self) -> AccountData | None:
+        """The account as of its latest commit; None when there is nothing that can be used.
+
+        Raises StoreError.
+        """
+        found = await self._store.load_many(self._account, (HEAD, INDEX, JOURNAL))
+        self._held = found.get(HEAD)
+        head = _Head.load(self._held)
+        if head is None or INDEX not in found or JOURNAL not in found:
+            return None
+        try:
+            journal = await asyncio.to_thread(archive.load, found[JOURNAL])
+            data = await asyncio.to_thread(snapshot.load, found[INDEX], journal)
+            await self._roll(data, head)
+        except Superseded as reason:
+            log.info("saved_account_unusable", reason=str(reason))
+            return None
+        except (archive.NotAnArchive, snapshot.NotASnapshot) as reason:
+            # What belongs to an index that can not be read will never be asked for again.
+            log.info("saved_account_unusable", reason=str(reason))
+            await self._store.delete_account(self._account)
+            self._held = None
+            return None
+        self._is_begun, self._checkpoint = True, head.checkpoint
+        return data
+
+    async def _roll(self, data: AccountData, head: _Head) -> None:
+        """Apply the commits up to the head. Raises Superseded when they do not lead there."""
+        journal = data.journal
+        if head.epoch != journal.epoch or head.mark.sequence < journal.head.sequence:
+            raise Superseded("another lineage")
+        wanted = range(journal.head.sequence + 1, head.mark.sequence + 1)
+        found = await self._store.load_many(self._account, [_key(n) for n in wanted])
+        digest, records = journal.head.digest, []
+        for sequence in wanted:
+            octets = found.get(_key(sequence), b"")
+            digest = chained(digest, octets)
+            records.append(octets)
+        if digest != head.mark.digest:
+            raise Superseded("the log is not whole")
+        if records:
+            data.discard_uncommitted()
+        try:
+            for octets in records:
+                commit.apply(data, record.load(octets))
+        except record.NotARecord as error:
+            raise Superseded("a record of another version") from error
+
+    # --- following -------------------------------------------------------------------------------
+
+    async def is_current(self) -> bool:
+        """Whether the store holds nothing newer than the account's data; true if it can not say."""
+        if not self._is_begun or self._is_paused:
+            return True
+        try:
+            async with asyncio.timeout(DEADLINE):
+                return await self._store.load(self._account, HEAD) == self._held
+        except (StoreError, TimeoutError) as error:
+            self._failed(error)
+            return True
+
+    async def catch_up(self, data: AccountData) -> bool:
+        """Apply what other nodes have committed, or give the store what it lost.
+
+        True when there was something to apply. Raises Superseded.
+        """
+        if not self._is_begun or self._is_paused:
+            return False
+        try:
+            async with asyncio.timeout(DEADLINE):
+                held = await self._store.load(self._account, HEAD)
+                if held == self._held and not self._is_behind:
+                    return False
+                return await self._reconcile(data, held)
+        except (StoreError, TimeoutError) as error:
+            self._failed(error)
+            return False
+
+    async def _reconcile(self, data: AccountData, held: bytes | None) -> bool:
+        head = _Head.load(held)
+        if head is None or data.journal.has(head.epoch, head.mark):
+            # Nothing, or a commit of ours: the store was lost, put back, or not reached.
+            self._held = held
+            self._is_behind = head is None or head.mark != data.journal.head
+            if self._is_behind:
+                await self._save(data)
+            return False
+        await self._roll(data, head)
+        self._held, self._checkpoint = held, head.checkpoint
+        return True
+
+    @property
+    def _is_paused(self) -> bool:
+        return time.monotonic() < self._paused_until
+
+    def _failed(self, error: Exception) -> None:
+        self._paused_until = time.monotonic() + PAUSE_SECONDS
+        log.warning("store_failed", reason=str(error) or type(error).__name__)
+
+    # --- committing ------------------------------------------------------------------------------
+
+    async def commit(self, data: AccountData, made: Record) -> bool:
+        """Make a record part of the account; False when it was made on what is no longer the last.
+
+        Then nothing of it is done, and what was committed elsewhere may have been applied. A store
+        that fails costs clients a resynchronisation if this node ends before it is back. Raises
+        Superseded.
+        """
+        octets = record.dump(made)
+        previous = data.journal.head
+        mark = Mark(previous.sequence + 1, chained(previous.digest, octets))
+        head = _Head(data.journal.epoch, mark, self._checkpoint).dump()
+        if self._is_begun and not self._is_behind:
+            self._is_behind = self._is_paused
+        if self._is_begun and not self._is_behind:
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    if not await self._replace({HEAD: head, _key(mark.sequence): octets}):
+                        await self.catch_up(data)
+                        return False
+                self._held = head
+            except (StoreError, TimeoutError) as error:
+                self._failed(error)
+                self._is_behind = True
+        commit.apply(data, made)
+        return True
+
+    async def _replace(self, entries: dict[str, bytes | None]) -> bool:
+        return await self._store.replace(self._account, HEAD, self._held, entries)
+
+    async def save(self, data: AccountData) -> None:
+        """Make a checkpoint, unless another node has committed meanwhile.
+
+        Raises StoreError; Superseded when another node has indexed the account, too.
+        """
+        if self._is_abandoned:
+            return
+        saved = await self._save(data)
+        if not saved and not self._is_begun:
+            raise Superseded("another node has indexed the account, too")
+        self._is_begun = True
+
+    def abandon(self) -> None:
+        """Have nothing to do with the store any more."""
+        self._is_begun, self._is_abandoned = False, True
+
+    async def _save(self, data: AccountData) -> bool:
+        data.truncate_journal(int(time.time()))
+        mark = data.journal.head
+        index, journal = snapshot.capture(data), archive.capture(data.journal)
+        head = _Head(data.journal.epoch, mark, mark.sequence).dump()
+        entries: dict[str, bytes | None] = {
+            HEAD: head,
+            INDEX: await asyncio.to_thread(snapshot.dump, index),
+            JOURNAL: await asyncio.to_thread(archive.dump, journal),
+            **dict.fromkeys(map(_key, self._outdated(mark.sequence))),
+        }
+        if not await self._replace(entries):
+            return False
+        self._held, self._checkpoint, self._is_behind = head, mark.sequence, False
+        return True
+
+    def _outdated(self, sequence: int) -> Iterable[int]:
+        """Records that need not be kept once there is a checkpoint of `sequence`."""
+        first = max(1, self._checkpoint - KEPT_RECORDS - 1)
+        return range(first, sequence - KEPT_RECORDS + 1)

@@ -1,0 +1,73 @@
+"""RFC 8620 §7: who waits to be told that the states of an account have changed."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Listener:
+    """One who waits; to be closed, best by `with`."""
+
+    def __init__(self, listeners: Listeners) -> None:
+        self._listeners = listeners
+        self._news = asyncio.Event()
+        self._is_over = False
+
+    async def wait(self) -> bool:
+        """Return when the states may be others than when this was called last.
+
+        False when nothing will ever be told any more: the account has ended here.
+        """
+        await self._news.wait()
+        self._news.clear()
+        return not self._is_over
+
+    def tell(self, *, is_over: bool = False) -> None:
+        """Let wait() return."""
+        self._is_over |= is_over
+        self._news.set()
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listeners.leave(self)
+
+
+class Listeners:
+    """All who listen to one account."""
+
+    def __init__(self) -> None:
+        self._all: set[Listener] = set()
+        self.present = asyncio.Event()
+        """Set while there are any."""
+        self._is_over = False
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def join(self) -> Listener:
+        """One more."""
+        listener = Listener(self)
+        self._all.add(listener)
+        self.present.set()
+        if self._is_over:
+            listener.tell(is_over=True)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """One less; of no effect when it has left."""
+        self._all.discard(listener)
+        if not self._all:
+            self.present.clear()
+
+    def tell(self) -> None:
+        """The states may have changed."""
+        for listener in self._all:
+            listener.tell()
+
+    def end(self) -> None:
+        """The account ends."""
+        self._is_over = True
+        for listener in self._all:
+            listener.tell(is_over=True)
