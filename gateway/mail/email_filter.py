@@ -1,34 +1,54 @@
 """RFC 8621 §4.4.1: the FilterConditions of Email that the columns of the index answer.
 
-Each condition is one row: its kind, and a function from the account's data and the value to the
-rows that match. Those on text are in text_search, and how they combine is in filter_tree.
+Each condition is one row: its kind, a function from a view of the account and the value to the
+rows that match, and what that looks at which may change. Those on text are in text_search, and how
+they combine is in filter_tree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gateway.jmap.kinds import BOOLEAN, ID, STRING, UNSIGNED_INT, UTC_DATE, list_of
 from gateway.jmap.spec import Condition, Filter, FilterCondition
 from gateway.sync.arrays import Mask
-from gateway.sync.data import AccountData
 from gateway.sync.emails import YES
 from gateway.sync.keywords import select
+from gateway.sync.view import Mutable, View
 
-Test = Callable[[AccountData, Any], Mask]
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """What a condition means: `matching` gives the rows for a checked value.
+
+    looks_at: what of an Email can change that decides whether it matches.
+    """
+
+    matching: Callable[[View, Any], Mask]
+    looks_at: Mutable = Mutable.NOTHING
 
 
-def uses(filter_: Filter | None, condition: str) -> bool:
-    """Whether a filter has a condition of that name anywhere."""
-    if filter_ is None:
-        return False
+def names(filter_: Filter | None) -> Iterator[str]:
+    """The names of all conditions in a filter."""
     if isinstance(filter_, FilterCondition):
-        return condition in filter_.values
-    return any(uses(inner, condition) for inner in filter_.conditions)
+        yield from filter_.values
+    elif filter_ is not None:
+        for inner in filter_.conditions:
+            yield from names(inner)
+
+
+def looks_at(filter_: Filter | None) -> Mutable:
+    """What of an Email can change that decides whether a filter matches it."""
+    tests = [_TESTS[name] for name in names(filter_) if name in _TESTS]
+    return reduce(or_, (test.looks_at for test in tests), Mutable.NOTHING)
 
 
 def only_mailbox(filter_: Filter | None) -> str | None:
@@ -39,22 +59,16 @@ def only_mailbox(filter_: Filter | None) -> str | None:
     return None
 
 
-def in_mailbox(data: AccountData, mailbox_id: str) -> Mask:
+def _in_mailbox(view: View, mailbox_id: str) -> Mask:
     """The Emails of a mailbox; none when there is no such mailbox."""
-    mask = np.zeros(data.emails.size, np.bool_)
-    number = data.numbers.get(mailbox_id)
-    if number is not None:
-        mask[data.index.rows_in(number)] = True
-    return mask
+    number = view.data.number(mailbox_id)
+    return np.zeros(view.size, np.bool_) if number is None else view.in_mailbox(number)
 
 
-def in_mailbox_other_than(data: AccountData, mailbox_ids: list[str]) -> Mask:
+def _in_mailbox_other_than(view: View, mailbox_ids: list[str]) -> Mask:
     """The Emails with at least one mailbox that is not listed."""
-    mask = np.zeros(data.emails.size, np.bool_)
-    for id_, number in data.numbers.items():
-        if id_ not in mailbox_ids:
-            mask[data.index.rows_in(number)] = True
-    return mask
+    numbers = map(view.data.number, mailbox_ids)
+    return view.in_other_mailbox([number for number in numbers if number is not None])
 
 
 def timestamp(date: str) -> float:
@@ -64,57 +78,73 @@ def timestamp(date: str) -> float:
     return datetime.fromisoformat(date).timestamp()
 
 
-def keyword(data: AccountData, name: str) -> Mask:
+def keyword(view: View, name: str) -> Mask:
     """The Emails that have a keyword."""
-    emails = data.emails
-    return select(emails.bits[: emails.size], data.index.keywords.bit(name))
+    return select(view.bits, view.data.index.keywords.bit(name))
 
 
-def thread_share(data: AccountData, name: str) -> tuple[Mask, Mask]:
-    """For each row: whether all, and whether some, Emails of its Thread have a keyword."""
-    emails = data.emails
-    visible = emails.visible()
-    threads = emails.thread[: emails.size]
-    having = keyword(data, name) & visible
-    size = len(emails.thread_keys)
-    every = np.bincount(threads[visible], minlength=size)
-    some = np.bincount(threads[having], minlength=size)
-    return (some == every)[threads], (some > 0)[threads]
-
-
-def _before(data: AccountData, date: str) -> Mask:
-    mask: Mask = data.emails.received[: data.emails.size] < timestamp(date)
+def all_in_thread(view: View, name: str) -> Mask:
+    """The rows of the Threads whose Emails all have a keyword."""
+    every, having = _per_thread(view, view.visible()), _per_thread(view, _having(view, name))
+    mask: Mask = (every == having)[view.emails.thread[: view.size]]
     return mask
 
 
-def _min_size(data: AccountData, octets: int) -> Mask:
-    mask: Mask = data.emails.octets[: data.emails.size] >= octets
+def some_in_thread(view: View, name: str) -> Mask:
+    """The rows of the Threads of which some Email has a keyword."""
+    mask: Mask = (_per_thread(view, _having(view, name)) > 0)[view.emails.thread[: view.size]]
     return mask
 
 
-def _has_attachment(data: AccountData, value: bool) -> Mask:
-    mask: Mask = (data.emails.attachment[: data.emails.size] == YES) == value
+def _having(view: View, name: str) -> Mask:
+    return keyword(view, name) & view.visible()
+
+
+def _per_thread(view: View, mask: Mask) -> npt.NDArray[np.int64]:
+    threads = view.emails.thread[: view.size][mask]
+    return np.bincount(threads, minlength=len(view.emails.thread_keys))
+
+
+def _before(view: View, date: str) -> Mask:
+    mask: Mask = view.emails.received[: view.size] < timestamp(date)
     return mask
 
+
+def _min_size(view: View, octets: int) -> Mask:
+    mask: Mask = view.emails.octets[: view.size] >= octets
+    return mask
+
+
+def _has_attachment(view: View, value: bool) -> Mask:
+    mask: Mask = (view.emails.attachment[: view.size] == YES) == value
+    return mask
+
+
+_MAILBOXES, _KEYWORDS = Mutable.MAILBOXES, Mutable.KEYWORDS
+_THREAD = Mutable.THREAD_KEYWORDS
 
 CONDITIONS = (
-    Condition("inMailbox", ID, in_mailbox),
-    Condition("inMailboxOtherThan", list_of(ID), in_mailbox_other_than),
-    Condition("before", UTC_DATE, _before),
-    Condition("after", UTC_DATE, lambda data, date: ~_before(data, date)),
-    Condition("minSize", UNSIGNED_INT, _min_size),
-    Condition("maxSize", UNSIGNED_INT, lambda data, octets: ~_min_size(data, octets)),
-    Condition("hasKeyword", STRING, keyword),
-    Condition("notKeyword", STRING, lambda data, name: ~keyword(data, name)),
-    Condition("allInThreadHaveKeyword", STRING, lambda data, name: thread_share(data, name)[0]),
-    Condition("someInThreadHaveKeyword", STRING, lambda data, name: thread_share(data, name)[1]),
-    Condition("noneInThreadHaveKeyword", STRING, lambda data, name: ~thread_share(data, name)[1]),
-    Condition("hasAttachment", BOOLEAN, _has_attachment),
+    Condition("inMailbox", ID, Test(_in_mailbox, _MAILBOXES)),
+    Condition("inMailboxOtherThan", list_of(ID), Test(_in_mailbox_other_than, _MAILBOXES)),
+    Condition("before", UTC_DATE, Test(_before)),
+    Condition("after", UTC_DATE, Test(lambda view, date: ~_before(view, date))),
+    Condition("minSize", UNSIGNED_INT, Test(_min_size)),
+    Condition("maxSize", UNSIGNED_INT, Test(lambda view, octets: ~_min_size(view, octets))),
+    Condition("hasKeyword", STRING, Test(keyword, _KEYWORDS)),
+    Condition("notKeyword", STRING, Test(lambda view, name: ~keyword(view, name), _KEYWORDS)),
+    Condition("allInThreadHaveKeyword", STRING, Test(all_in_thread, _THREAD)),
+    Condition("someInThreadHaveKeyword", STRING, Test(some_in_thread, _THREAD)),
+    Condition(
+        "noneInThreadHaveKeyword",
+        STRING,
+        Test(lambda view, name: ~some_in_thread(view, name), _THREAD),
+    ),
+    Condition("hasAttachment", BOOLEAN, Test(_has_attachment)),
 )
 _TESTS: dict[str, Test] = {c.name: c.test for c in CONDITIONS}
 NAMES = frozenset(_TESTS)
 
 
-def test(data: AccountData, name: str, value: Any) -> Mask:
-    """Which rows of the Email table match a checked condition, shape (emails.size,)."""
-    return _TESTS[name](data, value)
+def matching(view: View, name: str, value: Any) -> Mask:
+    """Which rows of the Email table match a checked condition, shape (view.size,)."""
+    return _TESTS[name].matching(view, value)

@@ -20,7 +20,7 @@ from gateway.jmap.spec import Filter, FilterCondition
 from gateway.mail import email_filter, text_search
 from gateway.mail.text_search import Text
 from gateway.sync.arrays import Mask
-from gateway.sync.data import AccountData
+from gateway.sync.view import View
 
 # Each may be a pass over all mail, however short the words are.
 MAX_WORDS = 256
@@ -49,6 +49,8 @@ _Bounds: TypeAlias = tuple[Mask, Mask]
 class FilterTree:
     """A checked filter; `has_text` says whether it needs searches.
 
+    learns: more may be found in the same Emails a while later, because servers may take their time
+    to have new mail in their index of words, and what can not be read now may be readable then.
     Raises MethodError unsupportedFilter for one that looks for too much.
     """
 
@@ -56,19 +58,20 @@ class FilterTree:
         self._root = _EVERYTHING if filter_ is None else _node(filter_)
         words = _words(self._root)
         self.has_text = words > 0
+        self.learns = self.has_text or "hasAttachment" in email_filter.names(filter_)
         if words > MAX_WORDS:
             raise MethodError("unsupportedFilter", f"At most {MAX_WORDS} words are searched for.")
         self._found: dict[Text, _Bounds] = {}
         self._refused: set[Text] = set()
 
-    def wanted(self, data: AccountData) -> tuple[Text, Mask] | None:
+    def wanted(self, view: View) -> tuple[Text, Mask] | None:
         """A search that must be made, and of which rows; None when all that matters is known.
 
         To be answered by found() or refused().
         """
         bounds: dict[int, _Bounds] = {}
-        possible, certain = self._bounds(data, self._root, bounds)
-        open_ = possible & ~certain & data.emails.visible()
+        possible, certain = self._bounds(view, self._root, bounds)
+        open_ = possible & ~certain & view.visible()
         return self._open(self._root, open_, bounds) if open_.any() else None
 
     def found(self, text: Text, rows: Mask, matching: Mask) -> None:
@@ -80,21 +83,21 @@ class FilterTree:
         """Take in that a text can be searched for only in parts."""
         self._refused.add(text)
 
-    def matching(self, data: AccountData) -> Mask:
-        """Which Emails match, shape (emails.size,); complete once nothing is wanted."""
-        _, certain = self._bounds(data, self._root, {})
-        return certain & data.emails.visible()
+    def matching(self, view: View) -> Mask:
+        """Which Emails match, shape (view.size,); complete once nothing is wanted."""
+        _, certain = self._bounds(view, self._root, {})
+        return certain & view.visible()
 
-    def _bounds(self, data: AccountData, node: _Node, bounds: dict[int, _Bounds]) -> _Bounds:
+    def _bounds(self, view: View, node: _Node, bounds: dict[int, _Bounds]) -> _Bounds:
         """The rows that may match and those that do; noted in `bounds` for all nodes below."""
         if isinstance(node, _Column):
-            mask = email_filter.test(data, node.name, node.value)
+            mask = email_filter.matching(view, node.name, node.value)
             found = mask, mask
         elif isinstance(node, Text) and node not in self._refused:
-            found = self._padded(node, data.emails.size)
+            found = self._padded(node, view.size)
         else:
-            parts = [self._bounds(data, part, bounds) for part in node.parts]
-            found = _joined(node.operator, parts, data.emails.size)
+            parts = [self._bounds(view, part, bounds) for part in node.parts]
+            found = _joined(node.operator, parts, view.size)
         bounds[id(node)] = found
         return found
 

@@ -139,7 +139,7 @@ async def test_query_state_moves_when_results_do(
     answers = [first, second, third]
     assert len({answer["queryState"] for answer in answers}) == 3
     assert [len(answer["ids"]) for answer in answers] == [3, 3, 2]
-    assert not any(answer["canCalculateChanges"] for answer in answers)
+    assert all(answer["canCalculateChanges"] for answer in answers)
 
 
 async def test_sort_by_header_takes_in_new_mail(

@@ -17,9 +17,11 @@ from gateway.mail.email_headers import INDEXED_FIELDS
 from gateway.mail.filter_tree import MAX_WORDS, FilterTree
 from gateway.mail.text_search import MAX_OCTETS, Text, text_of
 from gateway.sync.arrays import Mask
-from gateway.sync.data import AccountData
+from gateway.sync.data import AccountData, Committed
 from gateway.sync.fetching import HEADER
 from gateway.sync.identity import Tier
+from gateway.sync.journal import Journal
+from gateway.sync.view import View
 
 ROWS = 12
 WORDS = ("a", "b", "c d")
@@ -46,15 +48,16 @@ filters: st.SearchStrategy[Filter] = st.recursive(
 )
 
 
-def account(rows: int) -> AccountData:
+def account(rows: int) -> View:
     """Emails whose size is their row; a third of them are gone."""
-    data = AccountData(Tier.X_GUID, "epoch")
+    data = AccountData(Tier.X_GUID, Journal("epoch"))
     emails = data.emails
     emails.add([b"%08d0000" % row for row in range(rows)], None)
     assert emails.size == rows
     emails.octets[:rows] = np.arange(rows)
     emails.home_mailbox[:rows] = np.where(np.arange(rows) % 3 == 0, 0xFFFF, 0)
-    return data
+    data.committed = Committed.of(data.index)
+    return View.now(data)
 
 
 class Truth:
@@ -73,24 +76,24 @@ class Truth:
         key = hash((self._seed, text.criteria.encoded.line))
         return np.array([(key >> row) & 1 for row in range(2 * ROWS)], np.bool_)
 
-    def matching(self, data: AccountData, filter_: Filter) -> Mask:
-        size = data.emails.size
+    def matching(self, view: View, filter_: Filter) -> Mask:
+        size = view.size
         if isinstance(filter_, FilterCondition):
-            masks = [self._holds(data, *item) for item in filter_.values.items()]
+            masks = [self._holds(view, *item) for item in filter_.values.items()]
         else:
-            masks = [self.matching(data, inner) for inner in filter_.conditions]
+            masks = [self.matching(view, inner) for inner in filter_.conditions]
             if filter_.operator != "AND":
                 some: Mask = np.logical_or.reduce([np.zeros(size, np.bool_), *masks])
                 return ~some if filter_.operator == "NOT" else some
         every: Mask = np.logical_and.reduce([np.ones(size, np.bool_), *masks])
         return every
 
-    def _holds(self, data: AccountData, name: str, value: Any) -> Mask:
+    def _holds(self, view: View, name: str, value: Any) -> Mask:
         if name in email_filter.NAMES:
-            return email_filter.test(data, name, value)
+            return email_filter.matching(view, name, value)
         text = text_of(name, value)
         assert text is not None
-        return self.of(text)[: data.emails.size]
+        return self.of(text)[: view.size]
 
 
 @given(filters, st.integers(), st.sets(st.integers(0, 20)), st.integers(0, ROWS))
@@ -98,15 +101,15 @@ def test_searches_of_what_matters_are_enough(
     filter_: Filter, seed: int, refusals: set[int], arrivals: int
 ) -> None:
     """Also when the server takes some of them only in parts, and when mail arrives meanwhile."""
-    truth, tree, data = Truth(seed), FilterTree(filter_), account(ROWS)
+    truth, tree, view = Truth(seed), FilterTree(filter_), account(ROWS)
     asked: dict[Text, Mask] = {}
     for number in range(200):
-        wanted = tree.wanted(data)
+        wanted = tree.wanted(view)
         if wanted is None:
             break
         text, rows = wanted
         assert rows.any()
-        assert not (rows & ~data.emails.visible()).any()
+        assert not (rows & ~view.visible()).any()
         if text.criteria is None:
             tree.refused(text)
             continue
@@ -120,35 +123,35 @@ def test_searches_of_what_matters_are_enough(
         asked[text][: len(before)] |= before
         tree.found(text, rows, rows & truth.of(text)[: len(rows)])
         if number == 1:
-            data = account(ROWS + arrivals)
+            view = account(ROWS + arrivals)
     else:
         pytest.fail("it never ends")
-    expected = truth.matching(data, filter_) & data.emails.visible()
-    assert (tree.matching(data) == expected).all()
+    expected = truth.matching(view, filter_) & view.visible()
+    assert (tree.matching(view) == expected).all()
 
 
 def test_what_the_columns_decide_is_not_searched() -> None:
     """RFC 8621 §4.4.1: a search is made of the Emails alone for which it makes a difference."""
-    data = account(ROWS)
+    view = account(ROWS)
     tree = FilterTree(FilterCondition({"minSize": 6, "text": "a"}))
-    wanted = tree.wanted(data)
+    wanted = tree.wanted(view)
     assert wanted is not None
     assert np.flatnonzero(wanted[1]).tolist() == [7, 8, 10, 11]
     either = FilterOperator("OR", (FilterCondition({"minSize": 6}), FilterCondition({"text": "a"})))
-    wanted = FilterTree(either).wanted(data)
+    wanted = FilterTree(either).wanted(view)
     assert wanted is not None
     assert np.flatnonzero(wanted[1]).tolist() == [1, 2, 4, 5]
     never = FilterOperator("AND", (FilterOperator("OR", ()), FilterCondition({"text": "a"})))
-    assert FilterTree(never).wanted(data) is None
+    assert FilterTree(never).wanted(view) is None
 
 
 def test_a_filter_without_words_asks_for_nothing() -> None:
     """RFC 8621 §4.4.1: there is nothing that could be missing."""
-    data = account(ROWS)
+    view = account(ROWS)
     for filter_ in (None, FilterCondition({"text": "", "subject": "*", "body": '""'})):
         tree = FilterTree(filter_)
-        assert tree.wanted(data) is None
-        assert tree.matching(data).sum() == data.emails.visible().sum()
+        assert tree.wanted(view) is None
+        assert tree.matching(view).sum() == view.visible().sum()
 
 
 @pytest.mark.checklist("P12", "P10")
@@ -169,9 +172,9 @@ def test_the_widest_and_deepest_filter_is_evaluated() -> None:
         leaves = [FilterCondition({"body": f"{level} {n}", "minSize": n}) for n in range(width)]
         operator = ("NOT", "OR", "AND")[level % 3]
         inner = FilterOperator(operator, (inner, *leaves))
-    tree, data = FilterTree(inner), account(ROWS)
+    tree, view = FilterTree(inner), account(ROWS)
     searches = 0
-    while (wanted := tree.wanted(data)) is not None:
+    while (wanted := tree.wanted(view)) is not None:
         tree.found(*wanted, wanted[1] & (np.arange(ROWS) % 2 == 0))
         searches += 1
     assert searches > DEFAULTS.max_filter_depth

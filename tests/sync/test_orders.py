@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -98,23 +98,43 @@ async def test_a_rank_that_could_not_be_made_is_made_by_the_next() -> None:
     check(rank, column)
 
 
-def test_orders_are_kept_for_as_long_as_their_version() -> None:
-    kept, made = Orders(), itertools.count()
+async def test_who_waited_while_more_rows_were_taken_in_has_them_too() -> None:
+    column = Column()
+    column.keys = list("banana")
+    rank = Rank(column.key)
+    await asyncio.gather(rank.extend(6, column.load), rank.extend(4, column.load))
+    check(rank, column)
 
-    def make() -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-        return np.array([next(made)], np.int32)
 
-    assert [kept.order("a", version, make).tolist() for version in (1, 1, 2, 2, 1)] == [
-        [0],
-        [0],
-        [1],
-        [1],
-        [2],
-    ]
+@given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=80), max_size=6))
+def test_an_order_is_what_sorting_gives_however_messages_arrive(
+    arriving: list[list[tuple[int, int]]],
+) -> None:
+    kept, rows = Orders(), list[tuple[int, int]]()
+    for batch in arriving:
+        rows += batch
+        columns = [np.array([row[at] for row in rows], np.int64) for at in (0, 1)]
+        order = kept.order("a", len(rows), partial(list, columns))
+        assert [rows[at] for at in order.tolist()] == sorted(rows)
+
+
+def test_an_order_is_made_anew_only_when_rows_came_or_it_was_not_used_for_long() -> None:
+    kept, made = Orders(), list[int]()
+
+    def columns(size: int) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+        made.append(size)
+        return [np.arange(size, dtype=np.int64)]
+
+    for size in (0, 0, 5, 5, 6):
+        assert len(kept.order("a", size, partial(columns, size))) == size
+    assert made == [0, 5, 6]
     for number in range(20):
-        kept.order(number, 1, make)
-    assert kept.order("a", 1, make).tolist() == [23], "long unused orders are let go"
-    assert kept.order(19, 1, make).tolist() == [22]
+        kept.order(number, 1, partial(columns, 1))
+    kept.order("a", 6, partial(columns, 6))
+    assert made[-1] == 6, "long unused orders are let go"
+    count = len(made)
+    kept.order(19, 1, partial(columns, 1))
+    assert len(made) == count
     assert kept.nbytes > 0
 
 
