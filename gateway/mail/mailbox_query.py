@@ -1,12 +1,14 @@
-"""RFC 8621 §2.3: Mailbox/query."""
+"""RFC 8621 §2.3, §2.4: Mailbox/query and Mailbox/queryChanges."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from gateway.jmap.differences import difference
+from gateway.jmap.errors import cannot_calculate_changes
 from gateway.jmap.kinds import BOOLEAN, ID, STRING, nullable
 from gateway.jmap.spec import (
     Argument,
@@ -14,15 +16,20 @@ from gateway.jmap.spec import (
     Filter,
     FilterCondition,
     Query,
+    QueryChangesRequest,
+    QueryChangesResult,
     QueryRequest,
     Sort,
 )
 from gateway.mail.backend import backend
 from gateway.mail.collation import sort_key
+from gateway.mail.query_state import query_state, state_in
 from gateway.mail.results import ListResults
 from gateway.sync.account import Account
-from gateway.sync.data import AccountData
+from gateway.sync.journal import UnknownState
 from gateway.sync.mailboxes import Mailbox
+
+_KIND = "MailboxList"
 
 Test = Callable[[Mailbox, Any], bool]
 
@@ -66,7 +73,7 @@ def _as_tree(ordered: list[Mailbox]) -> list[Mailbox]:
     return out
 
 
-def _with_ancestors(kept: list[Mailbox], data: AccountData) -> list[Mailbox]:
+def _with_ancestors(kept: list[Mailbox], mailboxes: Mapping[str, Mailbox]) -> list[Mailbox]:
     """filterAsTree: only those whose ancestors are all kept too."""
     ids = {m.id for m in kept}
 
@@ -75,26 +82,59 @@ def _with_ancestors(kept: list[Mailbox], data: AccountData) -> list[Mailbox]:
         while parent is not None:
             if parent not in ids:
                 return False
-            parent = data.mailboxes[parent].parent_id
+            parent = mailboxes[parent].parent_id
         return True
 
     return [m for m in kept if rooted(m)]
+
+
+def matching(mailboxes: Mapping[str, Mailbox], request: QueryRequest) -> list[str]:
+    """The ids of those that match, in order."""
+    ordered = _sorted(list(mailboxes.values()), request)
+    if request.arguments["sortAsTree"]:
+        # The tree is laid out before anything is left out of it.
+        ordered = _as_tree(ordered)
+    kept = [m for m in ordered if _matches(m, request.filter)]
+    if request.arguments["filterAsTree"]:
+        kept = _with_ancestors(kept, mailboxes)
+    return [m.id for m in kept]
 
 
 @backend
 async def run(account: Account, request: QueryRequest) -> ListResults:
     """RFC 8621 §2.3."""
     data = await account.fresh()
-    every = list(data.mailboxes.values())
-    if request.arguments["sortAsTree"]:
-        # The tree is laid out before anything is left out of it.
-        ordered = _as_tree(_sorted(every, request))
-    else:
-        ordered = _sorted(every, request)
-    kept = [m for m in ordered if _matches(m, request.filter)]
-    if request.arguments["filterAsTree"]:
-        kept = _with_ancestors(kept, data)
-    return ListResults(data.mailbox_state(), [m.id for m in kept])
+    state = query_state(request, data.journal.state(_KIND))
+    return ListResults(state, matching(data.mailboxes, request))
+
+
+@backend
+async def changes(account: Account, request: QueryChangesRequest) -> QueryChangesResult:
+    """RFC 8621 §2.4. All that filters and sorts look at may change, so upToId is ignored."""
+    state = state_in(request.since_query_state, request.query)
+    data = await account.fresh()
+    try:
+        position = data.journal.position(_KIND, state)
+    except UnknownState:
+        raise cannot_calculate_changes("The state is not known, or too old.") from None
+    events = data.journal.mailboxes_since(position)
+    changed = {id_: event.before for id_, event in events.items() if event.is_listed}
+    new = matching(data.mailboxes, request.query)
+    old = matching(_as_before(data.mailboxes, changed), request.query)
+    removed, added = difference(old, new, changed.keys())
+    # What may have changed is to be removed, also where it is known not to have been there.
+    there = set(old)
+    removed += [id_ for id_ in new if changed.get(id_) is not None and id_ not in there]
+    new_state = query_state(request.query, data.journal.state(_KIND))
+    return QueryChangesResult(new_state, len(new), removed, added)
+
+
+def _as_before(
+    mailboxes: Mapping[str, Mailbox], changed: Mapping[str, Mailbox | None]
+) -> dict[str, Mailbox]:
+    """The Mailboxes before some of them became what they are, given these as they were."""
+    same = {id_: mailbox for id_, mailbox in mailboxes.items() if id_ not in changed}
+    return same | {id_: before for id_, before in changed.items() if before is not None}
 
 
 CONDITIONS = (
@@ -119,4 +159,5 @@ QUERY = Query(
         Argument("sortAsTree", BOOLEAN, False),
         Argument("filterAsTree", BOOLEAN, False),
     ),
+    changes=changes,
 )

@@ -12,7 +12,7 @@ class ListResults:
 
     query_state: str
     ids: Sequence[str]
-    can_calculate_changes: bool = False
+    can_calculate_changes: bool = True
 
     async def total(self) -> int:
         """How many match."""
