@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from gateway.auth.basic import Basic
 from gateway.auth.limiter import FailureLimiter
 from gateway.config import Address, Config, ImapConfig
+from gateway.http.events import event_handler
 from gateway.http.health import create_admin_app
 from gateway.http.observe import ObservedRegistry
 from gateway.http.routes import create_app
@@ -78,10 +80,17 @@ async def running(config: Config) -> AsyncIterator[str]:
         accounts = Accounts(settings, store)
         stack.push_async_callback(accounts.close)
         server = config.server
-        await _listen(stack, create_admin_app(store.ping), server.admin_listen)
+        admin = create_admin_app(store.ping, _event_handler(config, accounts))
+        await _listen(stack, admin, server.admin_listen)
         app = create_app(make_services(config, accounts))
         listening = await _listen(stack, app, server.listen)
         yield server.public_url or f"http://{listening}"
+
+
+def _event_handler(config: Config, accounts: Accounts) -> Handler | None:
+    """What takes the reports of the mail server, if it is to make any."""
+    secret = config.events.secret
+    return event_handler(accounts.get, secret.reveal()) if secret is not None else None
 
 
 def make_services(config: Config, accounts: Accounts) -> Services:
@@ -112,6 +121,7 @@ def imap_settings(config: Config) -> Settings:
         silence_seconds=imap.command_timeout,
         idle_seconds=imap.idle_seconds,
         memory_bytes=config.cache.memory_bytes,
+        server_events=config.events.secret is not None,
     )
 
 

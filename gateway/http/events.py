@@ -38,11 +38,13 @@ def event_handler(find: Callable[[str], Watched | None], secret: str) -> Handler
     expected = secret.encode()
 
     async def report(request: web.Request) -> web.Response:
+        # Before anything is answered: Dovecot waits in vain for what comes before it has sent all.
+        body = await _body(request)
         given = request.headers.get("Authorization", "")
         token = given.removeprefix(_SCHEME) if given.startswith(_SCHEME) else ""
         if not hmac.compare_digest(token.encode("utf-8", "surrogateescape"), expected):
             return problem(401, "The secret is wrong.", headers={"WWW-Authenticate": "Bearer"})
-        user = _user(await _body(request))
+        user = _user(body)
         if user is None:
             return problem(400, 'The body is not {"user": name}.')
         # Mail servers compare names without case more often than not, and tell them in lower case.

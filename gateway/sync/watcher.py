@@ -210,8 +210,3 @@ class Watcher:
 def _pause(failures: int) -> float:
     delay = min(RETRY_LAST, RETRY_FIRST * 2.0 ** min(failures - 1, 20))
     return delay * random.uniform(0.5, 1.0)  # noqa: S311
-
-
-async def watch(data: Listed, pool: Pool, changed: asyncio.Event) -> None:
-    """Set `changed` whenever something does; see Watcher."""
-    await Watcher(data, pool, changed.set).run()

@@ -204,6 +204,6 @@ async def test_a_mail_server_with_the_wrong_secret_marks_nothing(tmp_path: Path)
             user = server.add_user()
             await asyncio.to_thread(server.deliver, user, letter(1).octets)
             async with asyncio.timeout(SECONDS):
-                while "401" not in server.log():
+                while "401 Unauthorized" not in server.log():
                     await asyncio.sleep(0.01)
     assert node.marked.empty()
