@@ -25,6 +25,7 @@ from gateway.sync.record import (
     Record,
     difference,
     dump,
+    dump_mailbox,
     is_listed_otherwise,
 )
 from gateway.sync.recorder import Recorder
@@ -86,7 +87,7 @@ def _listed_otherwise(old: Mapping[str, Mailbox], new: Mapping[str, Mailbox]) ->
     """The Mailboxes that are new or have changed, or have another name in IMAP."""
     for id_, mailbox in new.items():
         held = old.get(id_)
-        if held is None or held.wire != mailbox.wire or is_listed_otherwise(held, mailbox):
+        if held is None or dump_mailbox(held) != dump_mailbox(mailbox):
             yield mailbox
 
 

@@ -119,7 +119,7 @@ def is_listed_otherwise(one: Mailbox | None, other: Mailbox | None) -> bool:
     """Whether something else is shown of a Mailbox than before, counts aside."""
     if one is None or other is None:
         return one is not other
-    return _listing(one) != _listing(other)
+    return one.name != other.name or _shown(one) != _shown(other)
 
 
 # --- as octets -----------------------------------------------------------------------------------
@@ -148,13 +148,12 @@ def _octets(*columns: npt.NDArray[Any]) -> list[bytes]:
 
 def dump_mailbox(mailbox: Mailbox) -> list[Any]:
     """A Mailbox without the server's counters."""
-    return [mailbox.id, mailbox.wire, *_listing(mailbox)]
+    return [mailbox.id, mailbox.wire, list(mailbox.path), *_shown(mailbox)]
 
 
-def _listing(mailbox: Mailbox) -> list[Any]:
-    """All that is shown of a Mailbox but its counts."""
+def _shown(mailbox: Mailbox) -> list[Any]:
+    """All that is shown of a Mailbox but its name and its counts."""
     return [
-        list(mailbox.path),
         mailbox.parent_id,
         mailbox.role,
         mailbox.is_subscribed,
