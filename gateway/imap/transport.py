@@ -89,6 +89,14 @@ class Transport(aioimaplib.IMAP4):  # type: ignore[misc]
         connecting = loop.create_connection(lambda: self.protocol, host, port, ssl=ssl_context)
         self._client_task = loop.create_task(connecting)
 
+    async def wait_hello_from_server(self) -> None:
+        """Wait for the link and the greeting; the deadline is the caller's.
+
+        aioimaplib's has one, of asyncio.wait_for(), which before Python 3.12 loses a cancellation
+        that comes together with the result.
+        """
+        await self._wait_connection_and_hello()
+
     def write(self, octets: bytes) -> None:
         """Send octets; nothing happens when the link is gone."""
         self.protocol.transport.write(octets)

@@ -274,3 +274,20 @@ def test_it_runs_under_uvloop(uvloop_run: Callable[[Any], Any]) -> None:
             await connection.close()
 
     uvloop_run(main())
+
+
+async def test_who_gives_up_as_the_greeting_comes_has_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A cancellation that came at that moment was lost: a gateway that was to end did not."""
+    received = Connection.received
+
+    def received_and_given_up(connection: Connection, chunk: bytes) -> None:
+        received(connection, chunk)
+        opening.cancel()
+
+    monkeypatch.setattr(Connection, "received", received_and_given_up)
+    async with Scripted(Peer.greet) as server:
+        opening = asyncio.create_task(Connection.open(plain(server), None))
+        with pytest.raises(asyncio.CancelledError):
+            await opening
