@@ -16,6 +16,7 @@ from multidict import MultiMapping
 from gateway.http.errors import problem
 from gateway.http.observe import route_of
 from gateway.http.services import Account, Listener, Services
+from gateway.imap.errors import ImapError
 from gateway.jmap import ijson
 from gateway.obs.log import get_logger
 from gateway.obs.metrics import EVENT_STREAMS
@@ -40,6 +41,8 @@ _MIN_PING, _MAX_PING = 5, 300
 _SILENCE_SECONDS = 45.0
 # RFC 8620 §7: changes that follow one another faster than this are told as one.
 _SPACING_SECONDS = 0.25
+# The first answer waits so long for the mail server, should that be slow to say what there is.
+_LOOK_SECONDS = 10.0
 # A client that takes nothing for this long has lost interest. The few kB that it may leave to its
 # system first do not count, so it has had a hundred events by then.
 _STALL_SECONDS = 30.0
@@ -166,6 +169,7 @@ class _Stream:
         when the client does not take what is sent, Ended, and ConnectionError.
         """
         self._writer = writer
+        await self._look()
         opening = event_stream.COMMENT + event_stream.retry(random.uniform(*_RETRY_SECONDS))  # noqa: S311
         self._told = last_event_id or self._told
         news = self._news()
@@ -173,6 +177,17 @@ class _Stream:
         while not (news and self._asked.close_after_state) and await self._changed():
             if news := self._news():
                 await self._write(news)
+
+    async def _look(self) -> None:
+        """Have what happened so far told at once, and what comes from now on told as a change.
+
+        An account that is new here would else count both as what there was from the beginning.
+        """
+        try:
+            async with self._channel.until(_now() + _LOOK_SECONDS):
+                await self._account.fresh()
+        except (ImapError, TimeoutError):
+            pass  # the watch goes on, and finds out when the mail server is back
 
     def _news(self) -> bytes:
         """What changed since the client was told last, as an event; empty if nothing did."""

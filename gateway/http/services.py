@@ -29,6 +29,10 @@ class Account(Protocol):
         """The canonical user name."""
         ...
 
+    async def fresh(self) -> object:
+        """Return when the states are those of a moment ago at most. Raises ImapError."""
+        ...
+
     def states(self) -> Mapping[str, str]:
         """The states of all data types, by name (RFC 8620 §7.1), as they are now."""
         ...

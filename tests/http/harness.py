@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,9 +42,10 @@ def basic(username: str = USER, password: str = PASSWORD) -> dict[str, str]:
 
 @dataclass
 class FakeAccount:
-    """Its data types are as told by change(); `ended` is final."""
+    """Its data types are as told by change(); `ended` is final; `look` is what fresh() does."""
 
     username: str
+    look: Callable[[], Awaitable[None]] | None = None
     types: dict[str, str] = field(default_factory=lambda: {"Email": "e0", "Mailbox": "m0"})
     ended: bool = False
     listeners: list[FakeListener] = field(default_factory=list)
@@ -52,6 +53,10 @@ class FakeAccount:
     @property
     def id(self) -> str:
         return "a" + self.username.partition("@")[0]
+
+    async def fresh(self) -> None:
+        if self.look is not None:
+            await self.look()
 
     def states(self) -> dict[str, str]:
         return dict(self.types)

@@ -14,6 +14,7 @@ from yarl import URL
 
 from gateway.http import eventsource
 from gateway.http.eventsource import BadParameter, Parameters, parameters
+from gateway.imap.errors import ConnectionLost
 from gateway.obs.metrics import EVENT_STREAMS
 from gateway.push.channels import Channel
 from tests.http.harness import (
@@ -62,7 +63,7 @@ async def connect(client: Client) -> AsyncIterator[Open]:
         responses.append(response)
         reader = Reader(response)
         if last is None:
-            await reader.opened()
+            assert await reader.opened() is None
         return reader
 
     yield connect
@@ -211,7 +212,7 @@ async def test_nothing_is_sent_where_nothing_was_missed(
     account.change(Email="e1")
     await first.state()
     second = await connect(last=first.parser.last_event_id)
-    await second.opened()
+    assert await second.opened() is None
     assert second.parser.last_event_id == first.parser.last_event_id
     account.change(Mailbox="m1")
     assert await second.state() == {"aann": {"Mailbox": "m1"}}
@@ -255,6 +256,48 @@ async def test_change_while_the_response_begins_is_not_lost(
     reader = Reader(await client.get(PATH, headers=basic()))
     assert await reader.state() == {"aann": {"Email": "e1"}}
     reader.response.close()
+
+
+@pytest.mark.checklist("K19")
+async def test_what_the_mail_server_has_for_us_is_told_at_once(
+    connect: Open, account: FakeAccount
+) -> None:
+    """It happened while nobody looked."""
+
+    async def look() -> None:
+        account.change(Email="e1")
+
+    account.look = look
+    assert await (await connect(last="x")).state() == {"aann": {"Email": "e1", "Mailbox": "m0"}}
+
+
+@pytest.mark.parametrize("error", [ConnectionLost("gone"), TimeoutError()])
+async def test_mail_server_that_is_away_may_come_back(
+    connect: Open, account: FakeAccount, error: Exception
+) -> None:
+    """Browsers would take an error for final."""
+
+    async def look() -> None:
+        raise error
+
+    account.look = look
+    reader = await connect()
+    account.change(Email="e1")
+    assert await reader.state() == {"aann": {"Email": "e1"}}
+
+
+async def test_mail_server_that_is_slow_does_not_hold_up_the_shutdown(
+    client: Client, account: FakeAccount
+) -> None:
+    async def look() -> None:
+        await asyncio.Event().wait()
+
+    account.look = look
+    response = asyncio.create_task(client.get(PATH, headers=basic()))
+    while not account.listeners:
+        await asyncio.sleep(0)
+    await client.server.close()
+    assert await (await response).read() == b""
 
 
 async def test_changes_that_follow_at_once_are_told_as_one(

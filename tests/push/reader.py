@@ -80,13 +80,15 @@ class Reader:
         self.response = response
         self.parser = Parser()
 
-    async def opened(self) -> None:
-        """Wait until the client has an id, so that the server would know what it misses."""
+    async def opened(self) -> Event | None:
+        """Wait until the client has an id; give the event that came with it, if one did."""
+        event = None
         async with asyncio.timeout(SECONDS):
             while not self.parser.last_event_id:
                 line = await self.response.content.readuntil(b"\n")
                 assert line, "the stream ended"
-                assert self.parser.feed(line.decode().removesuffix("\n")) is None
+                event = self.parser.feed(line.decode().removesuffix("\n"))
+        return event
 
     async def next(self) -> Event | None:
         """Wait for the next event; None at the end of the stream."""
