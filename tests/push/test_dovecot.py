@@ -128,6 +128,20 @@ async def test_flag(client: Watching, dovecot: Dovecot, mailuser: User) -> None:
     assert set(await client.heard(reader, {"Email"})) == {"Email"}
 
 
+@pytest.mark.checklist("K02", "K03")
+@pytest.mark.parametrize("verb", ["MOVE", "COPY"])
+async def test_message_that_goes_to_another_mailbox(
+    client: Watching, dovecot: Dovecot, mailuser: User, verb: str
+) -> None:
+    """RFC 8621 §1.5: it is an Email already, so it is no delivery; nor is its Thread another."""
+    reader = await client.open()
+    with dovecot.imap(mailuser) as imap:
+        imap.select("INBOX")
+        status, _ = imap.uid(verb, "1", "Lists")
+        assert status == "OK"
+    assert set(await client.heard(reader, {"Email", "Mailbox"})) == {"Email", "Mailbox"}
+
+
 @pytest.mark.checklist("K03")
 @pytest.mark.parametrize(
     ("verb", "names"),
