@@ -37,8 +37,9 @@ from gateway.sync.watcher import Watcher
 # second: a volley of requests shares one, and looking never takes more than a small share of time.
 TRUST_FACTOR = 8.0
 MAX_TRUST_SECONDS = 1.0
-# Who hears of all changes is trusted for longer; not for ever, as something may get lost.
-VOUCHED_SECONDS = 15.0
+# Who hears of all changes is trusted for longer. Not for long: Dovecot's NOTIFY passes over some
+# changes of the list of mailboxes.
+VOUCHED_SECONDS = 3.0
 CHECK_DEADLINE = 60.0
 INDEX_DEADLINE = 60.0
 # Indexing lets the first answers out before it takes a connection and a core for itself; so do
@@ -49,6 +50,8 @@ SAVE_SECONDS = 5.0
 ACTIVE_SECONDS = 120.0
 # Changes that come in a row are looked at together.
 _COALESCE_SECONDS = 0.02
+# Mailboxes are often made and renamed in a row, of which NOTIFY may tell only the first.
+_LIST_AGAIN_SECONDS = 1.0
 # When the server can not be asked, or has not settled, it is asked again so much later.
 _RETRY_SECONDS = 2.0
 # A round may miss messages that go away or change meanwhile; what three rounds do not bring is
@@ -180,13 +183,25 @@ class Account:
                 self._leave(reason)
                 await self._ledger.commit(self.data, made)
             self._listeners.tell()
+            if self.data.is_indexed:
+                await self._begin()
+            if made.listed or made.removed:
+                self._start("list again", self._list_again)
         commit.settle(self.data, staged)
         self._checker.settle()
         return True
 
+    async def _begin(self) -> None:
+        """Let other nodes know the account, before anybody is told what came of indexing it."""
+        try:
+            await self._ledger.begin(self.data)
+        except Superseded as reason:
+            self._leave(reason)
+
     async def _catch_up(self) -> None:
         """Take in what other nodes have committed."""
         try:
+            await self._ledger.check_alone()
             if await self._ledger.catch_up(self.data):
                 self._checker.begin_anew()
                 self._listeners.tell()
@@ -318,6 +333,10 @@ class Account:
         if "watch" not in self._background:
             self._start("first look", self._first_look)
         return listener
+
+    async def _list_again(self) -> None:
+        await asyncio.sleep(_LIST_AGAIN_SECONDS)
+        self.mark_changed()
 
     async def _first_look(self) -> None:
         """Until a check has found all mailboxes, nothing else asks for one."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gateway.imap.wire.encode import MAX_UID
 from gateway.sync.arrays import Mask
 from gateway.sync.data import AccountData, Committed
 from gateway.sync.events import EmailEvents, MailboxEvent
@@ -156,6 +157,8 @@ def _list(data: AccountData, record: Record) -> dict[str, Mailbox]:
     for mailbox, number in record.listed:
         mailboxes[mailbox.id] = mailbox
         data.place_mailbox(mailbox, number)
+        if number is not None and not before and mailbox.status is not None:
+            data.index.mailbox(number).known_from = mailbox.status.uidnext or MAX_UID
     data.mailboxes = mailboxes
     return before
 
@@ -190,7 +193,7 @@ def place(data: AccountData, number: int, placed: Placed) -> None:
     """Mail of a mailbox that is not indexed yet comes into the index.
 
     It was there all along, so it is no change; but of an Email that is known from elsewhere it is
-    one, and so is mail that came after the first look at the mailbox.
+    one, and so is mail that came after the first look at the account.
     """
     if data.is_indexed:  # then whatever comes is found by a check
         return
@@ -201,7 +204,7 @@ def place(data: AccountData, number: int, placed: Placed) -> None:
     finally:
         data.index.recorder = None
     events = recorder.events()
-    late = np.isin(events.rows, placed.rows[placed.uids >= columns.uidnext])
+    late = np.isin(events.rows, placed.rows[placed.uids >= columns.known_from])
     _note(data, events, events.was | late)
 
 

@@ -86,6 +86,17 @@ class Ledger:
         self._is_behind = False  # the store lacks commits that were made here
         self._paused_until = float("-inf")
 
+    async def check_alone(self) -> None:
+        """Before an account is indexed: raise Superseded when another node has done it."""
+        if self._is_begun or self._is_abandoned or self._is_paused:
+            return
+        try:
+            async with asyncio.timeout(DEADLINE):
+                if await self._store.load(self._account, HEAD) != self._held:
+                    raise Superseded("another node has indexed the account")
+        except (StoreError, TimeoutError) as error:
+            self._failed(error)
+
     def is_due(self, data: AccountData) -> bool:
         """Whether it is time for a checkpoint."""
         since = data.journal.head.sequence - self._checkpoint
@@ -222,6 +233,16 @@ class Ledger:
 
     async def _replace(self, entries: dict[str, bytes | None]) -> bool:
         return await self._store.replace(self._account, HEAD, self._held, entries)
+
+    async def begin(self, data: AccountData) -> None:
+        """Save an account that was just indexed, if the store can be had. Raises Superseded."""
+        if self._is_begun or self._is_abandoned or self._is_paused:
+            return
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await self.save(data)
+        except (StoreError, TimeoutError) as error:
+            self._failed(error)
 
     async def save(self, data: AccountData) -> None:
         """Make a checkpoint, unless another node has committed meanwhile.

@@ -45,6 +45,7 @@ class MailboxColumns:
 
     uidvalidity (-1 before the first look), uidnext, highestmodseq, exists: the server's figures
     that the columns agree with.
+    known_from: with this UID and higher ones, messages came after the account was first looked at.
     complete: every message of the mailbox has a row here, but for those the server can not give.
     trouble, structure_trouble: those, and what can not be given of their structure.
     """
@@ -54,6 +55,7 @@ class MailboxColumns:
     uidnext: int = 0
     highestmodseq: int | None = None
     exists: int = 0
+    known_from: int = 1
     complete: bool = False
     uids: Uids = field(default_factory=_uids)
     rows: Rows = field(default_factory=lambda: np.zeros(0, np.int32))

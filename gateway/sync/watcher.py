@@ -32,7 +32,7 @@ from gateway.sync.watch_notify import NotifyWatch, can_notify
 POLL_SECONDS = 60.0
 """Between two looks for what the server would not tell."""
 SAFETY_SECONDS = 600.0
-"""Between two looks while the server tells everything, as what it tells may get lost."""
+"""Between two looks while the server reports everything, as reports may get lost."""
 LOOK_SHARE = 0.01
 """Looking takes this share of the time at most: an account may have thousands of mailboxes."""
 RETRY_FIRST = 2.0
@@ -84,7 +84,6 @@ class Watcher:
         self._vouches = False
         self._may_notify = True  # as far as is known of the server
         self._switched = asyncio.Event()  # another step of the ladder is to be taken
-        self._reckoned = asyncio.Event()  # the time until the next look is another one
         self._is_crowded = False
         pool.on_crowded = self._make_room
 
@@ -117,20 +116,17 @@ class Watcher:
 
     async def _look_now_and_then(self) -> None:
         while True:
-            self._reckoned.clear()
-            if not await first_of(self._reckoned, seconds=self._until_look()):
-                self._on_change()
+            await asyncio.sleep(self._until_look())
+            self._on_change()
 
     def _until_look(self) -> float:
-        told = self._vouches or self._server_events
-        least = SAFETY_SECONDS if told else POLL_SECONDS
+        # Dovecot's NOTIFY passes over some changes of the list of mailboxes.
+        least = SAFETY_SECONDS if self._server_events else POLL_SECONDS
         # Watchers that lost a server at the same time are not to look at the same time for ever.
         return max(least, self.look_seconds / LOOK_SHARE) * random.uniform(0.8, 1.0)  # noqa: S311
 
     def _trust(self, vouches: bool) -> None:
-        if vouches != self._vouches:
-            self._vouches = vouches
-            self._reckoned.set()
+        self._vouches = vouches
 
     # --- listening ---------------------------------------------------------------------------
 
