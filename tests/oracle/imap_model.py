@@ -1,0 +1,92 @@
+"""I8: what the writers know to be in the mailboxes, from the answers to their own commands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+# A server makes these by itself, so they are neither deleted nor renamed.
+STANDING = ("INBOX", "Trash", "Sent", "Junk", "Drafts", "Archive")
+# A gateway leaves a name alone that means another mailbox, by its UIDVALIDITY, time and again.
+_MOST_MEANINGS = 4
+
+
+@dataclass(slots=True)
+class Held:
+    """A message in a mailbox: its number, and whether it has \\Deleted."""
+
+    number: int
+    deleted: bool
+
+
+@dataclass(slots=True)
+class ImapModel:
+    """Mailboxes by name as on the wire, with what is in them by UID.
+
+    `used` has the names of mailboxes that are no more, `meanings` how many mailboxes have been
+    called by a name, `written` all octets that were ever
+    appended by their number, `roots` those that began a thread.
+    """
+
+    mailboxes: dict[str, dict[int, Held]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    meanings: Counter[str] = field(default_factory=Counter)
+    written: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+    roots: list[int] = field(default_factory=list)
+
+    def movable(self) -> list[str]:
+        """Names of mailboxes that may be renamed and deleted."""
+        return [name for name in self.mailboxes if name not in STANDING]
+
+    def filled(self) -> list[str]:
+        """Names of mailboxes with something in them."""
+        return [name for name, held in self.mailboxes.items() if held]
+
+    def below(self, name: str) -> list[str]:
+        """Names of a mailbox and of all below it."""
+        return [n for n in self.mailboxes if n == name or n.startswith(name + "/")]
+
+    def is_worn(self, name: str) -> bool:
+        """Whether a name has meant too many mailboxes to mean yet another one."""
+        return self.meanings[name] >= _MOST_MEANINGS
+
+    def made(self, name: str) -> None:
+        """There is a mailbox of that name, with nothing in it."""
+        self.mailboxes[name] = {}
+        self.meanings[name] += 1
+
+    @property
+    def size(self) -> int:
+        """How many messages there are, each copy counted."""
+        return sum(map(len, self.mailboxes.values()))
+
+    def copied(self, source: str, target: str, uids: list[int], new: list[int]) -> None:
+        """RFC 4315: what COPYUID says."""
+        held = self.mailboxes[source]
+        for old_uid, new_uid in zip(uids, new, strict=True):
+            copy = Held(held[old_uid].number, held[old_uid].deleted)
+            self.mailboxes[target][new_uid] = copy
+
+    def removed(self, name: str, uids: list[int]) -> None:
+        """Messages are no longer in a mailbox."""
+        for uid in uids:
+            del self.mailboxes[name][uid]
+
+    def renamed(self, old: str, new: str) -> None:
+        """A mailbox and all below it have other names."""
+        for name in self.below(old):
+            now = new + name[len(old) :]
+            self.mailboxes[now] = self.mailboxes.pop(name)
+            self.meanings[now] += 1
+            self.used.add(name)
+
+    def deleted(self, name: str) -> None:
+        """A mailbox is gone with what was in it."""
+        del self.mailboxes[name]
+        self.used.add(name)
+
+    def contents(self) -> Counter[tuple[str, int]]:
+        """How often each message is in each mailbox."""
+        return Counter(
+            (name, held.number) for name, box in self.mailboxes.items() for held in box.values()
+        )

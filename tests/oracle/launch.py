@@ -1,0 +1,18 @@
+"""Starts a gateway that asks the mail server more often than it does for people.
+
+Where a server has no mod-sequences, all flags are compared now and then; where it tells of changes
+by itself, what it forgets to tell is looked for now and then. That is waited for by nobody who
+wants to do thousands of operations.
+"""
+
+from __future__ import annotations
+
+import os
+
+from gateway import cli
+from gateway.sync import account, checker
+
+if __name__ == "__main__":
+    checker.PLAIN_FLAGS_SECONDS = float(os.environ["ORACLE_PLAIN_FLAGS_SECONDS"])
+    account.VOUCHED_SECONDS = float(os.environ["ORACLE_VOUCHED_SECONDS"])
+    cli.main()

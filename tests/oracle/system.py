@@ -1,0 +1,224 @@
+"""Faults F1 to F8, F15: gateways, stores and connections that come and go."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from tests.oracle.chaos import Chaos
+from tests.oracle.processes import Process
+from tests.oracle.steps import Step
+from tests.oracle.stores import RedisStore, StoreKind, open_store
+
+# Dovecot now and then spoils its list index when several sessions change it, and makes it anew. A
+# session that had the old one open lists the mailboxes of that time until it ends.
+_STALE = re.compile(rb"Error: .*dovecot\.list\.index")
+# So long after a fault a request may fail, to be tried again.
+_TROUBLE_SECONDS = 8.0
+_MOST_OCTETS = 6000
+_PAUSE_MILLISECONDS = 1500
+_AWAY_SECONDS = (0.1, 0.5, 1.5)
+
+
+class System:
+    """One mail server, one store, and one gateway or two on it; `losses` counts what was lost."""
+
+    def __init__(self, step: Step, store: StoreKind) -> None:
+        self.step = step
+        self.directory = Path(tempfile.mkdtemp(prefix="oracle-"))
+        self.server = step.server()
+        self.losses = 0
+        self._kind = store
+        self._chaos: Chaos | None = None
+        self._trouble = float("-inf")
+        self._turn = 0
+        self._log_octets = 0
+
+    # --- Life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start everything."""
+        self.server.start()
+        self._chaos = Chaos(self.server.imap_port)
+        self._chaos.__enter__()
+        self._store = open_store(self._kind, self.directory)
+        environment = {
+            "JMAP_GATEWAY_SERVER__LISTEN": "127.0.0.1:0",
+            "JMAP_GATEWAY_SERVER__ADMIN_LISTEN": "127.0.0.1:0",
+            "JMAP_GATEWAY_SERVER__DATA_DIR": str(self.directory),
+            "JMAP_GATEWAY_IMAP__URL": f"imap://127.0.0.1:{self._chaos.port}",
+            "JMAP_GATEWAY_STORE__URL": self._store.url,
+            "ORACLE_PLAIN_FLAGS_SECONDS": "0.2",
+            "ORACLE_VOUCHED_SECONDS": "1.0",
+        }
+        self._nodes = [Process(name, self.directory, environment) for name in ("one", "two")]
+        self._nodes[0].start()
+        self._operations = self._weigh()
+
+    def close(self, *, keep: bool = False) -> None:
+        """End everything; keep: leave the logs of the gateways where they are."""
+        for node in self._nodes:
+            node.stop(signal.SIGKILL)
+        self._store.close()
+        if self._chaos is not None:
+            self._chaos.__exit__(None, None, None)
+        self.server.close()
+        if not keep:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def settle(self) -> None:
+        """End what goes wrong: all can be reached, and one gateway runs at least."""
+        self._proxy.resume()
+        self._running()
+        log = (self.server.directory / "log").read_bytes()
+        new, self._log_octets = log[self._log_octets :], len(log)
+        if _STALE.search(new):
+            self._trouble = time.monotonic()
+            self._proxy.cut()
+
+    def check(self) -> None:
+        """Raise Violation (I9) for what gateways logged, if they ended, or grew."""
+        for node in self._nodes:
+            node.check()
+
+    # --- For clients ---------------------------------------------------------------------------
+
+    def pick(self) -> Process:
+        """The gateway for the next request: each that runs in turn."""
+        running = self._running()
+        self._turn += 1
+        return running[self._turn % len(running)]
+
+    def is_trouble(self) -> bool:
+        """Whether a request may fail now."""
+        return time.monotonic() < max(self._trouble, self._proxy.harmed) + _TROUBLE_SECONDS
+
+    def _running(self) -> list[Process]:
+        running = [node for node in self._nodes if node.running]
+        if not running:
+            self._nodes[0].start()
+            running = self._nodes[:1]
+        return running
+
+    # --- What happens to it ---------------------------------------------------------------------
+
+    def act(self, rng: Random) -> str:
+        """Let something go wrong; returns what."""
+        self._trouble = time.monotonic()
+        operations, weights = [*self._operations], [*self._operations.values()]
+        (operation,) = rng.choices(operations, weights)
+        return f"{operation.__name__} {operation(rng)}"
+
+    def _weigh(self) -> dict[Callable[[Random], str], int]:
+        weights: dict[Callable[[Random], str], int] = {
+            self.restart: 3,
+            self.kill: 4,
+            self.cut: 6,
+            self.cut_after: 8,
+            self.refuse: 2,
+            self.stall: 2,
+        }
+        if self._kind == "memory":
+            return weights
+        weights |= {self.second: 4, self.flush: 2, self.take: 4, self.put_back: 3}
+        if self._kind == "redis":
+            weights[self.pause] = 3
+        return weights
+
+    def restart(self, rng: Random) -> str:
+        """SIGTERM, and start again."""
+        return self._end(rng, signal.SIGTERM)
+
+    def kill(self, rng: Random) -> str:
+        """SIGKILL, and start again."""
+        return self._end(rng, signal.SIGKILL)
+
+    def _end(self, rng: Random, number: signal.Signals) -> str:
+        node = rng.choice(self._running())
+        if number == signal.SIGTERM:
+            self._proxy.resume()  # it finishes what is under way
+        node.stop(number)
+        node.start()
+        if self._kind == "memory":
+            self.losses += 1
+        return node.name
+
+    def second(self, rng: Random) -> str:
+        """A gateway more on the same store, or one less."""
+        running = self._running()
+        if len(running) == 1:
+            node = next(node for node in self._nodes if not node.running)
+            node.start()
+            return f"starts {node.name}"
+        self._proxy.resume()
+        node = rng.choice(running)
+        node.stop(rng.choice((signal.SIGTERM, signal.SIGKILL)))
+        return f"ends {node.name}"
+
+    def flush(self, rng: Random) -> str:
+        """All that is stored is lost."""
+        self._with_store_at_rest(rng, self._store.flush)
+        self.losses += 1
+        return ""
+
+    def take(self, rng: Random) -> str:
+        """What is stored now may come back."""
+        self._with_store_at_rest(rng, self._store.take)
+        return ""
+
+    def put_back(self, rng: Random) -> str:
+        """What was stored once is stored again."""
+        done: list[bool] = []
+        self._with_store_at_rest(rng, lambda: done.append(self._store.put_back()))
+        self.losses += 1
+        return "" if done == [True] else "nothing"
+
+    def _with_store_at_rest(self, rng: Random, work: Callable[[], object]) -> None:
+        if self._store.is_live:
+            work()
+            return
+        self._proxy.resume()
+        ended = self._running()
+        for node in ended:
+            node.stop(rng.choice((signal.SIGTERM, signal.SIGKILL)))
+        work()
+        for node in ended:
+            node.start()
+
+    def pause(self, rng: Random) -> str:
+        """The store answers nobody for a moment."""
+        assert isinstance(self._store, RedisStore)
+        self._store.pause(_PAUSE_MILLISECONDS)
+        return ""
+
+    def cut(self, rng: Random) -> str:
+        """All connections to the mail server are lost."""
+        self._proxy.cut()
+        return ""
+
+    def cut_after(self, rng: Random) -> str:
+        """A connection to the mail server is lost somewhere in an answer."""
+        octets = rng.randrange(1, _MOST_OCTETS)
+        self._proxy.cut_after(octets)
+        return str(octets)
+
+    def refuse(self, rng: Random) -> str:
+        """The mail server is away for a while."""
+        self._proxy.refuse(rng.choice(_AWAY_SECONDS))
+        return ""
+
+    def stall(self, rng: Random) -> str:
+        """The mail server is silent for a while."""
+        self._proxy.stall(rng.choice(_AWAY_SECONDS))
+        return ""
+
+    @property
+    def _proxy(self) -> Chaos:
+        assert self._chaos is not None
+        return self._chaos
