@@ -44,6 +44,9 @@ _WANTS = {
     "ATTACHMENT": Want.ATTACHMENT,
 }
 
+# A message is looked for so often where the index has it, which is asked anew in between.
+_TRIES = 3
+
 
 @backend
 async def load(account: Account, request: GetRequest) -> GetResult:
@@ -51,19 +54,21 @@ async def load(account: Account, request: GetRequest) -> GetResult:
     wanted = _Wanted.of(request)
     data = await account.fresh()
     asked = request.ids or ()
-    rows: dict[str, int] = {}
-    found: Found = {}
-    values: dict[int, Values] = {}
+    wants, tries = wanted.kept(), _TRIES
     read: set[str] = set()
     # Mail may come and go while this is read; what is told of it is of the moment of the state.
-    while late := data.emails.rows(asked).keys() - read:
+    while True:
         rows = data.emails.rows(asked)
-        read |= late
-        if wants := wanted.kept():
-            gone = await account.content.read(list(rows.values()), wants)
-            rows = {id_: row for id_, row in rows.items() if row not in gone}
+        read |= rows.keys()
+        gone = await account.content.read(list(rows.values()), wants)
+        if gone and (tries := tries - 1):
+            await account.recheck()  # whether it is elsewhere now, or nowhere
+            continue
+        rows = {id_: row for id_, row in rows.items() if row not in gone}
         found, values = await _read(account, wanted, list(rows.values()))
         rows = {id_: row for id_, row in rows.items() if data.emails.placements(row)}
+        if data.emails.rows(asked).keys() <= read:
+            break
     state, records = data.email_state(), _indexed(data, rows, request.properties)
     turns, emails = Turns(), _Emails(account, wanted, found)
     for id_, row in rows.items():

@@ -1,0 +1,50 @@
+"""RFC 8620 §5.1: Email/get of messages that are not where they were when it was last looked."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mail.client import Client
+from tests.mail.messages import mail
+from tests.servers.dovecot import Dovecot, User
+
+
+@pytest.fixture
+async def id_(
+    client: Client, dovecot: Dovecot, mailuser: User, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Give the id of a message that is known to be in the inbox, where nobody looks again."""
+    dovecot.create(mailuser, "Elsewhere")
+    dovecot.append(mailuser, "INBOX", mail())
+    (found,) = (await client.call("Email/query"))["ids"]
+    for name in ("MAX_TRUST_SECONDS", "VOUCHED_SECONDS", "TRUST_FACTOR"):
+        monkeypatch.setattr(f"gateway.sync.account.{name}", 1e6)
+    await client.account.recheck()
+    return str(found)
+
+
+async def test_one_that_was_moved_is_found(
+    id_: str, client: Client, dovecot: Dovecot, mailuser: User
+) -> None:
+    """RFC 8621 §4.1.1: its id stays, so it is not notFound."""
+    with dovecot.imap(mailuser) as imap:
+        imap.select("INBOX")
+        imap.uid("MOVE", "1", "Elsewhere")
+    got = await client.call("Email/get", ids=[id_], properties=["mailboxIds", "preview"])
+    (email,) = got["list"]
+    mailboxes = {m["name"]: m["id"] for m in await client.mailboxes("name")}
+    assert email["mailboxIds"] == {mailboxes["Elsewhere"]: True}
+
+
+async def test_one_that_is_gone_is_so_in_another_state(
+    id_: str, client: Client, dovecot: Dovecot, mailuser: User
+) -> None:
+    """The state of an answer is that of what it says, or /changes would not tell of it."""
+    before = (await client.call("Email/get", ids=[]))["state"]
+    with dovecot.imap(mailuser) as imap:
+        imap.select("INBOX")
+        imap.uid("STORE", "1", "+FLAGS.SILENT", "(\\Deleted)")
+        imap.expunge()
+    got = await client.call("Email/get", ids=[id_], properties=["preview"])
+    assert got["notFound"] == [id_]
+    assert got["state"] != before
