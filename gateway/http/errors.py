@@ -16,6 +16,7 @@ from gateway.imap.errors import AuthenticationFailed, ImapError
 from gateway.jmap.errors import RequestError
 from gateway.obs.log import get_logger
 from gateway.store.base import StoreUnavailable
+from gateway.sync.errors import NotCommitted
 
 _CHALLENGE = 'Basic realm="jmap-gateway", charset="UTF-8"'
 # Seconds after which a mail server or store that failed is worth asking again.
@@ -57,7 +58,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
             "Too many failed logins. Try again later.",
             headers={"Retry-After": str(error.retry_after)},
         )
-    except (ImapError, StoreUnavailable, Overloaded) as error:
+    except (ImapError, StoreUnavailable, NotCommitted, Overloaded) as error:
         log.warning("unavailable", route=route_of(request), error=type(error).__name__)
         return problem(
             503,

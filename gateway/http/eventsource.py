@@ -23,6 +23,7 @@ from gateway.obs.metrics import EVENT_STREAMS
 from gateway.push import event_stream
 from gateway.push.changes import TypeState, event_id, state_change
 from gateway.push.channels import Channel, Channels, Ended
+from gateway.sync.errors import NotCommitted
 
 _HEADERS = {
     "Content-Type": "text/event-stream",
@@ -186,8 +187,8 @@ class _Stream:
         try:
             async with self._channel.until(_now() + _LOOK_SECONDS):
                 await self._account.fresh()
-        except (ImapError, TimeoutError):
-            pass  # the watch goes on, and finds out when the mail server is back
+        except (ImapError, NotCommitted, TimeoutError):
+            pass  # the watch goes on, and finds out when the mail server or the store is back
 
     def _news(self) -> bytes:
         """What changed since the client was told last, as an event; empty if nothing did."""

@@ -8,9 +8,13 @@ from typing import ParamSpec, TypeVar
 
 from gateway.imap.errors import AuthenticationFailed, ImapError, ServerBusy
 from gateway.jmap.errors import MethodError
+from gateway.sync.errors import NotCommitted
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+_STORE = "The store does not answer; try again shortly."
 
 
 def unavailable(error: ImapError) -> MethodError:
@@ -23,7 +27,7 @@ def unavailable(error: ImapError) -> MethodError:
 
 
 def backend(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """Turn an ImapError of a method's hook into the method error of RFC 8620 §3.6.2."""
+    """Turn a failure of the IMAP server or the store into the method error of RFC 8620 §3.6.2."""
 
     @wraps(function)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -31,5 +35,7 @@ def backend(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
             return await function(*args, **kwargs)
         except ImapError as error:
             raise unavailable(error) from error
+        except NotCommitted as error:
+            raise MethodError("serverUnavailable", _STORE) from error
 
     return guarded

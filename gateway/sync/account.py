@@ -23,6 +23,7 @@ from gateway.sync.checker import Checker
 from gateway.sync.content import Content
 from gateway.sync.data import AccountData
 from gateway.sync.emails import UNKNOWN
+from gateway.sync.errors import NotCommitted
 from gateway.sync.indexer import index_account, index_structures
 from gateway.sync.ledger import Ledger, Superseded
 from gateway.sync.listeners import Listener, Listeners
@@ -57,6 +58,8 @@ _RETRY_SECONDS = 2.0
 # A round may miss messages that go away or change meanwhile; what three rounds do not bring is
 # not to be had.
 _STRUCTURE_ROUNDS = 3
+# A store that fails for a moment is asked again after these.
+_STORE_PAUSES = (0.1, 0.4, 1.0)
 _PUSHED = ("Mailbox", "Thread", "Email", "EmailDelivery")
 
 log = get_logger(__name__)
@@ -108,15 +111,24 @@ class Account:
     async def fresh(self) -> AccountData:
         """The data as of a moment ago, and later than any change that is known of.
 
-        Raises ImapError when the server can not be asked.
+        Raises ImapError when the server can not be asked, NotCommitted when the store can not.
         """
         self.last_used = time.monotonic()
         self._watcher.active = True
         return await self._brought_up_to_date()
 
     async def _brought_up_to_date(self) -> AccountData:
-        asked = time.monotonic()
-        if not (self._is_vouched_for(asked) and await self._ledger.is_current()):
+        for pause in (*_STORE_PAUSES, None):
+            try:
+                return await self._looked_at(time.monotonic())
+            except NotCommitted:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        return self.data
+
+    async def _looked_at(self, asked: float) -> AccountData:
+        if not (self._is_vouched_for(asked) and await self._ledger.is_current(self.data)):
             async with _deadline(CHECK_DEADLINE), self._lock:
                 await self._catch_up()
                 if not self._is_vouched_for(asked):
@@ -201,7 +213,6 @@ class Account:
     async def _catch_up(self) -> None:
         """Take in what other nodes have committed."""
         try:
-            await self._ledger.check_alone()
             if await self._ledger.catch_up(self.data):
                 self._checker.begin_anew()
                 self._listeners.tell()
@@ -287,7 +298,7 @@ class Account:
             await self._listeners.present.wait()
             await self._changed.wait()
             await asyncio.sleep(_COALESCE_SECONDS)
-            with suppress(ImapError):
+            with suppress(ImapError, NotCommitted):
                 await self._brought_up_to_date()
             if self._changed.is_set():
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -371,7 +382,7 @@ async def _deadline(seconds: float) -> AsyncIterator[None]:
 def _observe(task: asyncio.Task[None]) -> None:
     """Whoever waits for a task gets its error; if nobody does, it is only worth a line."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        expected = isinstance(error, ImapError)
+        expected = isinstance(error, ImapError | NotCommitted)
         log.warning(
             "background_failed",
             task=task.get_name(),

@@ -7,7 +7,6 @@ for a while or when others need the memory. What was known of it goes to the sto
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -26,13 +25,12 @@ from gateway.sync.account import Account
 from gateway.sync.data import AccountData
 from gateway.sync.identity import Tier
 from gateway.sync.journal import Journal
-from gateway.sync.ledger import Ledger
+from gateway.sync.ledger import Ledger, new_epoch
 from gateway.sync.memory import give_back
 from gateway.sync.shelf import Shelf
 
 IDLE_SECONDS = 600.0
 _SWEEP_SECONDS = 15.0
-_EPOCH_OCTETS = 6
 
 log = get_logger(__name__)
 
@@ -130,7 +128,7 @@ class Accounts:
         ledger = Ledger(self._store, account_id)
         data = await _load(ledger)
         if data is None:
-            data = AccountData(await _tier(connection), Journal(_epoch()))
+            data = AccountData(await _tier(connection), Journal(new_epoch()))
 
         async def connect() -> Connection:
             try:
@@ -206,10 +204,6 @@ class Accounts:
         if self._sweeper is not None:
             self._sweeper.cancel()
         await asyncio.gather(*(self._let_go(account) for account in list(self._accounts.values())))
-
-
-def _epoch() -> str:
-    return secrets.token_urlsafe(_EPOCH_OCTETS)
 
 
 async def _load(ledger: Ledger) -> AccountData | None:

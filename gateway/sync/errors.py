@@ -15,3 +15,10 @@ class MessageGone(ImapError):
 
 class Narrowed(ConnectionLost):
     """The connection broke over some messages; the next time it is fewer that can break it."""
+
+
+class NotCommitted(Exception):
+    """The store does not take what has changed now; until it does, none of that may be told.
+
+    What was told and then forgotten could never be told rightly again.
+    """

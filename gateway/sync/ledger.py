@@ -11,8 +11,10 @@ lineage wins, and this node's is left.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +24,8 @@ from gateway.obs.log import get_logger
 from gateway.store.base import Store, StoreError
 from gateway.sync import archive, commit, record, snapshot
 from gateway.sync.data import AccountData
-from gateway.sync.journal import Mark, chained
+from gateway.sync.errors import NotCommitted
+from gateway.sync.journal import Journal, Mark, chained
 from gateway.sync.record import Record
 
 HEAD: Final = "head"
@@ -34,8 +37,9 @@ CHECKPOINT_RECORDS: Final = 256
 """Records after which a checkpoint is due: what a node that loads the account has to apply."""
 DEADLINE: Final = 1.0
 """Seconds that an answer waits for the store, which is there to make it faster."""
-PAUSE_SECONDS: Final = 5.0
-"""So long the store is left alone after it failed."""
+GRACE_SECONDS: Final = 30.0
+"""For so long a store may fail before an account goes on without it."""
+EPOCH_OCTETS: Final = 6
 
 log = get_logger(__name__)
 
@@ -66,6 +70,29 @@ class _Head:
         return cls(epoch, Mark(sequence, digest), checkpoint)
 
 
+class _Outage:
+    """Whether the store fails at something, and for how long."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def goes_well(self) -> None:
+        """It has just succeeded."""
+        self._since = None
+
+    def is_long(self) -> bool:
+        """It has just failed: whether it has done so ever since GRACE_SECONDS ago, or longer."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+        return now - self._since >= GRACE_SECONDS
+
+
+def new_epoch() -> str:
+    """A name for a lineage that no other has."""
+    return secrets.token_urlsafe(EPOCH_OCTETS)
+
+
 def _key(sequence: int) -> str:
     return f"log.{sequence}"
 
@@ -83,19 +110,8 @@ class Ledger:
         self._held: bytes | None = None  # the head in the store, as far as is known
         self._checkpoint = 0
         self._is_begun = self._is_abandoned = False
-        self._is_behind = False  # the store lacks commits that were made here
-        self._paused_until = float("-inf")
-
-    async def check_alone(self) -> None:
-        """Before an account is indexed: raise Superseded when another node has done it."""
-        if self._is_begun or self._is_abandoned or self._is_paused:
-            return
-        try:
-            async with asyncio.timeout(DEADLINE):
-                if await self._store.load(self._account, HEAD) != self._held:
-                    raise Superseded("another node has indexed the account")
-        except (StoreError, TimeoutError) as error:
-            self._failed(error)
+        self._is_behind = False  # the store has lost commits that were made here
+        self._reading, self._writing = _Outage(), _Outage()
 
     def is_due(self, data: AccountData) -> bool:
         """Whether it is time for a checkpoint."""
@@ -154,38 +170,50 @@ class Ledger:
 
     # --- following -------------------------------------------------------------------------------
 
-    async def is_current(self) -> bool:
-        """Whether the store holds nothing newer than the account's data; true if it can not say."""
-        if not self._is_begun or self._is_paused:
-            return True
-        try:
-            async with asyncio.timeout(DEADLINE):
-                return await self._store.load(self._account, HEAD) == self._held
-        except (StoreError, TimeoutError) as error:
-            self._failed(error)
-            return True
+    async def is_current(self, data: AccountData) -> bool:
+        """Whether the store holds nothing newer than the account's data. Raises NotCommitted."""
+        return not self._is_begun or await self._head(data) == self._held
 
     async def catch_up(self, data: AccountData) -> bool:
         """Apply what other nodes have committed, or give the store what it lost.
 
-        True when there was something to apply. Raises Superseded.
+        True when there was something to apply. Raises Superseded, NotCommitted.
         """
-        if not self._is_begun or self._is_paused:
+        if not self._is_begun:
+            await self._check_alone()
             return False
+        held = await self._head(data)
+        if held == self._held and not self._is_behind:
+            return False
+        try:
+            return await self._reconcile(data, held)
+        except StoreError as error:
+            raise NotCommitted(error.reason) from error
+
+    async def _check_alone(self) -> None:
+        """Raises Superseded when another node has indexed an account that is not saved yet."""
+        if not self._is_abandoned:
+            with suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(DEADLINE):
+                    if await self._store.load(self._account, HEAD) == self._held:
+                        return
+                raise Superseded("another node has indexed the account")
+
+    async def _head(self, data: AccountData) -> bytes | None:
+        """The head in the store. Raises NotCommitted."""
         try:
             async with asyncio.timeout(DEADLINE):
                 held = await self._store.load(self._account, HEAD)
-                if held == self._held and not self._is_behind:
-                    return False
-                return await self._reconcile(data, held)
+            self._reading.goes_well()
         except (StoreError, TimeoutError) as error:
-            self._failed(error)
-            return False
+            self._go_on_alone(data, self._reading, error)
+            return self._held
+        return held
 
     async def _reconcile(self, data: AccountData, held: bytes | None) -> bool:
         head = _Head.load(held)
         if head is None or data.journal.has(head.epoch, head.mark):
-            # Nothing, or a commit of ours: the store was lost, put back, or not reached.
+            # Nothing, or an earlier commit of ours: the store was lost, or put back.
             self._held = held
             self._is_behind = head is None or head.mark != data.journal.head
             if self._is_behind:
@@ -195,54 +223,62 @@ class Ledger:
         self._held, self._checkpoint = held, head.checkpoint
         return True
 
-    @property
-    def _is_paused(self) -> bool:
-        return time.monotonic() < self._paused_until
+    def _go_on_alone(self, data: AccountData, outage: _Outage, error: Exception) -> None:
+        """Leave the store alone, with a lineage that nobody knows, if it has failed for long.
 
-    def _failed(self, error: Exception) -> None:
-        self._paused_until = time.monotonic() + PAUSE_SECONDS
-        log.warning("store_failed", reason=str(error) or type(error).__name__)
+        Raises NotCommitted when it has not.
+        """
+        reason = str(error) or type(error).__name__
+        if not outage.is_long():
+            raise NotCommitted(reason) from error
+        log.warning("account_goes_on_without_store", reason=reason)
+        data.journal = Journal(new_epoch())
+        self._is_begun = False
 
     # --- committing ------------------------------------------------------------------------------
 
     async def commit(self, data: AccountData, made: Record) -> bool:
         """Make a record part of the account; False when it was made on what is no longer the last.
 
-        Then nothing of it is done, and what was committed elsewhere may have been applied. A store
-        that fails costs clients a resynchronisation if this node ends before it is back. Raises
-        Superseded.
+        Then nothing of it is done, and what was committed elsewhere may have been applied. Raises
+        Superseded; NotCommitted when the store fails. When it does so for long, the account goes on
+        by itself, in a lineage of its own: its clients have to read it anew.
         """
-        octets = record.dump(made)
-        previous = data.journal.head
-        mark = Mark(previous.sequence + 1, chained(previous.digest, octets))
-        head = _Head(data.journal.epoch, mark, self._checkpoint).dump()
-        if self._is_begun and not self._is_behind:
-            self._is_behind = self._is_paused
-        if self._is_begun and not self._is_behind:
+        if self._is_begun:
+            octets = record.dump(made)
+            previous = data.journal.head
+            mark = Mark(previous.sequence + 1, chained(previous.digest, octets))
+            head = _Head(data.journal.epoch, mark, self._checkpoint).dump()
             try:
                 async with asyncio.timeout(DEADLINE):
-                    if not await self._replace({HEAD: head, _key(mark.sequence): octets}):
-                        await self.catch_up(data)
-                        return False
-                self._held = head
+                    done = await self._append(data, {HEAD: head, _key(mark.sequence): octets})
+                self._writing.goes_well()
             except (StoreError, TimeoutError) as error:
-                self._failed(error)
-                self._is_behind = True
+                self._go_on_alone(data, self._writing, error)
+            else:
+                if not done:
+                    await self.catch_up(data)
+                    return False
+                self._held = head
         commit.apply(data, made)
         return True
+
+    async def _append(self, data: AccountData, entries: dict[str, bytes | None]) -> bool:
+        if self._is_behind and not await self._save(data):
+            return False
+        return await self._replace(entries)
 
     async def _replace(self, entries: dict[str, bytes | None]) -> bool:
         return await self._store.replace(self._account, HEAD, self._held, entries)
 
     async def begin(self, data: AccountData) -> None:
         """Save an account that was just indexed, if the store can be had. Raises Superseded."""
-        if self._is_begun or self._is_abandoned or self._is_paused:
-            return
-        try:
-            async with asyncio.timeout(DEADLINE):
-                await self.save(data)
-        except (StoreError, TimeoutError) as error:
-            self._failed(error)
+        if not self._is_begun:
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    await self.save(data)
+            except (StoreError, TimeoutError) as error:
+                log.warning("save_failed", reason=str(error) or type(error).__name__)
 
     async def save(self, data: AccountData) -> None:
         """Make a checkpoint, unless another node has committed meanwhile.

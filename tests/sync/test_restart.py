@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from gateway.store.base import Store, StoreUnavailable
+from gateway.sync import ledger
 from gateway.sync.arrays import Rows
 from gateway.sync.index import AccountIndex, Arrivals
 from tests.servers.mail_server import MailServer, User
@@ -146,9 +147,10 @@ async def test_what_the_store_lost_is_read_from_the_server(
 
 @pytest.mark.parametrize("after_login", [False, True])
 async def test_a_store_that_fails_does_not_keep_anybody_from_reading(
-    after_login: bool, server: MailServer, gateways: Gateways
+    after_login: bool, server: MailServer, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Design §1: the cache is disposable."""
+    """Design §1: the cache is disposable, once it has failed for a while."""
+    monkeypatch.setattr(ledger, "GRACE_SECONDS", 0.0)
     user, store = furnish(server), gateways.store()
     await view(await gateways.login(server, user, store))
     await gateways.close()
