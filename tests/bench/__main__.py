@@ -12,7 +12,9 @@ import uvloop
 
 from tests.bench.figures import (
     bodies,
+    changes,
     cold,
+    comeback,
     crowd,
     downloads,
     inbox,
@@ -21,7 +23,10 @@ from tests.bench.figures import (
     memory,
     message,
     parsing,
+    push,
     queries,
+    query_changes,
+    resync,
     searching,
     threads,
     torture,
@@ -35,6 +40,11 @@ BENCHMARKS: dict[str, ModuleType] = {
     "cold": cold,
     "indexing": indexing,
     "queries": queries,
+    "changes": changes,
+    "query_changes": query_changes,
+    "resync": resync,
+    "comeback": comeback,
+    "push": push,
     "searching": searching,
     "labels": labels,
     "message": message,
@@ -70,7 +80,7 @@ def main() -> None:
 
 def _description() -> str:
     lines = [
-        f"  {name:10}{(module.__doc__ or '').splitlines()[0]}"
+        f"  {name:14}{(module.__doc__ or '').splitlines()[0]}"
         for name, module in BENCHMARKS.items()
     ]
     return "\n".join(["Measure the gateway against a Dovecot with large mailboxes.", "", *lines])
