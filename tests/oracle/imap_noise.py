@@ -176,15 +176,7 @@ class Noise(Writers):
         name, uids = self._some(rng)
         if not uids:
             return "nothing"
-        mark = b"UID STORE %s +FLAGS.SILENT (\\Deleted)" % uid_set(uids)
-        first, second = self._on(name, mark, b"EXPUNGE")
-        if first.ok:
-            for uid in uids:
-                self.model.mailboxes[name][uid].deleted = True
-        gone = [uid for uid, held in self.model.mailboxes[name].items() if held.deleted]
-        if second.ok:
-            self.model.removed(name, gone)
-        return f"{_short(gone)} in {name}"
+        return self._expunge(name, uids, b"EXPUNGE")
 
     def uid_expunge(self, rng: Random) -> str:
         """UID EXPUNGE takes only what is named."""
@@ -201,12 +193,21 @@ class Noise(Writers):
         return self._expunge_uids(name, rng.sample(held, max(1, len(held) * 3 // 4)))
 
     def _expunge_uids(self, name: str, uids: list[int]) -> str:
-        named = uid_set(uids)
-        mark = b"UID STORE %s +FLAGS.SILENT (\\Deleted)" % named
-        _, answer = self._on(name, mark, b"UID EXPUNGE " + named)
-        if answer.ok:
-            self.model.removed(name, uids)
-        return f"{_short(uids)} in {name}"
+        return self._expunge(name, uids, b"UID EXPUNGE " + uid_set(uids))
+
+    def _expunge(self, name: str, uids: list[int], command: bytes) -> str:
+        """What is left says the server: another session may have had its part in it."""
+        mark = b"UID STORE %s +FLAGS.SILENT (\\Deleted)" % uid_set(uids)
+        marked, _, left = self._on(name, mark, command, b"UID SEARCH ALL")
+        held = self.model.mailboxes[name]
+        if marked.ok:
+            for uid in uids:
+                held[uid].deleted = True
+        found = {int(uid) for line in left.lines(b"SEARCH") for uid in line.split()}
+        gone = [uid for uid in held if uid not in found]
+        if left.ok:
+            self.model.removed(name, gone)
+        return f"{_short(gone)} in {name}"
 
     def copy(self, rng: Random) -> str:
         """COPY, now and then to where it is."""

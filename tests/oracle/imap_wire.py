@@ -33,8 +33,8 @@ class Answer:
 
     def lines(self, word: bytes) -> list[bytes]:
         """Untagged responses without literals that begin with a word, which is taken off."""
-        start = word + b" "
-        return [parts[0][len(start) :] for parts in self.untagged if parts[0].startswith(start)]
+        heads = (parts[0].partition(b" ") for parts in self.untagged)
+        return [rest for head, _, rest in heads if head == word]
 
 
 class Imap:

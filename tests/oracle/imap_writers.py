@@ -47,13 +47,16 @@ class Writers:
         return f"{operation.__name__} {operation(rng)}"
 
     def _on(self, name: str, *commands: bytes) -> list[Answer]:
-        """Run commands in a mailbox, which is not left selected: who has one selected that another
-        deletes is thrown out.
+        """Run commands in a mailbox, which is not left selected.
+
+        Who has one selected that another deletes is thrown out. Each command waits for the one
+        before: what is sent at once, Dovecot does not always do in order.
         """
-        select, *answers, _ = self._writer.volley(
-            [b"SELECT " + quoted(name), *commands, b"UNSELECT"]
+        selected, *answers, _ = (
+            self._writer.volley([command])[0]
+            for command in (b"SELECT " + quoted(name), *commands, b"UNSELECT")
         )
-        assert select.ok, (name, select.text)
+        assert selected.ok, (name, selected.text)
         return answers
 
     def _boxes(self) -> dict[str, dict[int, Held]]:

@@ -56,13 +56,17 @@ class Checkpoint:
         self.gateways.check()
 
     def _check_imap(self) -> Raw:
-        """I8: nothing is lost, nothing twice."""
-        raw = self.read_raw()
-        is_, expected = raw.contents(), self.model.contents()
-        if is_ != expected:
-            gone, more = expected - is_, is_ - expected
-            raise Violation("I8", f"gone from IMAP {dict(gone)}", f"come {dict(more)}")
-        return raw
+        """I8: nothing is lost, nothing twice; Dovecot's LIST may take a moment to say so."""
+        deadline = time.monotonic() + self.patience
+        while True:
+            raw = self.read_raw()
+            is_, expected = raw.contents(), self.model.contents()
+            if is_ == expected:
+                return raw
+            if time.monotonic() > deadline:
+                gone, more = expected - is_, is_ - expected
+                raise Violation("I8", f"gone from IMAP {dict(gone)}", f"come {dict(more)}")
+            time.sleep(_PAUSE_SECONDS)
 
     def _check_shown(self, raw: Raw) -> Fresh:
         """I2: JMAP shows what IMAP has, a moment later at most."""

@@ -37,12 +37,20 @@ class Client:
     """The model client.
 
     may_lose: whether something has happened after which cannotCalculateChanges is right (I5).
+    may_forget: whether that is so of the results of searches, which only one gateway knows.
     """
 
-    def __init__(self, jmap: Jmap, ledger: Ledger, may_lose: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        jmap: Jmap,
+        ledger: Ledger,
+        may_lose: Callable[[], bool],
+        may_forget: Callable[[], bool],
+    ) -> None:
         self.jmap = jmap
         self.ledger = ledger
         self._may_lose = may_lose
+        self._may_forget = may_forget
         self.caches = {kind: Cache() for kind in KINDS}
         self.queries: list[CachedQuery] = []
         self.counts = jmap.counts
@@ -137,7 +145,7 @@ class Client:
         for number, (kind, chain) in enumerate(pending.items()):
             changes, *found = answers[number * size : (number + 1) * size]
             if changes[0] == "error":
-                self._lost(f"{kind}/changes", changes[1])
+                self._lost(f"{kind}/changes", changes[1], self.caches[kind].state)
                 yield from self._anew(kind)
                 continue
             chain.add(kind, calls[number * size][1], changes[1])
@@ -182,13 +190,13 @@ class Client:
             cache.objects.setdefault(found["id"], {}).update(found)
         cache.state = changes["newState"]
 
-    def _lost(self, what: str, error: dict[str, Any]) -> None:
+    def _lost(self, what: str, error: dict[str, Any], of: str, *, expected: bool = False) -> None:
         """RFC 8620 §5.2: the cache is of no use any more."""
         if error["type"] != "cannotCalculateChanges":
             raise Violation("I9", f"{what}: {error}")
         self.counts[f"{what} lost"] += 1
-        if not self._may_lose():
-            raise Violation("I5", f"{what} from {self.jmap.asked}: {error}")
+        if not (expected or self._may_lose()):
+            raise Violation("I5", f"{what} from {self.jmap.asked}: {error}", of)
 
     # --- /queryChanges -------------------------------------------------------------------------
 
@@ -203,7 +211,8 @@ class Client:
             if found["type"] == "tooManyChanges" and call[1]["maxChanges"] is not None:
                 self.counts["tooManyChanges"] += 1
             else:
-                self._lost(f"{query.kind}/queryChanges", found)
+                is_search = query.has_text and self._may_forget()
+                self._lost(f"{query.kind}/queryChanges", found, query.name, expected=is_search)
             yield from self._query_anew(query)
         for query in self.queries:
             if not query.can_calculate or (query.limit and len(query.ids) < query.limit // 2):

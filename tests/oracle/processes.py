@@ -29,6 +29,7 @@ class Process:
 
     def __init__(self, name: str, directory: Path, environment: dict[str, str]) -> None:
         self.name = name
+        self.starts = 0
         self._log = directory / f"{name}.log"
         self._log.touch()
         self._environment = environment
@@ -45,6 +46,7 @@ class Process:
     def start(self) -> None:
         """Start it, without waiting for it to be ready."""
         self._address = None
+        self.starts += 1
         with self._log.open("ab") as log:
             self._started_at = log.tell()
             self._process = subprocess.Popen(

@@ -15,6 +15,7 @@ _SMALLEST = [{"property": "size"}, {"property": "receivedAt"}]
 _TREE = {"sortAsTree": True, "filterAsTree": True}
 _KEYWORDS = ("$flagged", "$seen", "work", "$junk", "later")
 _WORDS = ("Lunch", "apple", "pear", "Rome")
+_TEXTS = ("text", "subject", "body")
 _LIMITS = (5, 20, None, None)
 
 
@@ -32,6 +33,11 @@ class CachedQuery:
     ids: list[str] = field(default_factory=list)
     is_whole: bool = True
     can_calculate: bool = False
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the mail server has to search, which is not done again for what is gone."""
+        return any(name in _TEXTS for name in (self.arguments["filter"] or ()))
 
     @property
     def name(self) -> str:
@@ -180,7 +186,7 @@ def _by_value(rng: Random, mailbox: str, trash: str) -> tuple[Any, list[Any]]:
 
 
 def _text(rng: Random, mailbox: str, trash: str) -> tuple[Any, list[Any]]:
-    text = {rng.choice(("text", "subject", "body")): rng.choice(_WORDS)}
+    text = {rng.choice(_TEXTS): rng.choice(_WORDS)}
     return rng.choice((text, {**text, "inMailbox": mailbox})), [_NEWEST]
 
 

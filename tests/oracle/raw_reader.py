@@ -114,7 +114,7 @@ def read(client: Imap, identity: Identity) -> Raw:
     for position, name in enumerate(names):
         examined, fetched = answers[2 * position : 2 * position + 2]
         if not examined.ok:
-            raise ConnectionError(f"EXAMINE {name}: {examined.text!r}")
+            continue  # listed, but gone
         copies += [_copy(name, parts, identity) for parts in _rows(fetched)]
     return Raw(listed, copies)
 

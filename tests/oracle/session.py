@@ -51,10 +51,12 @@ class Run:
         self.ledger = Ledger()
         login = Login(self.user.username, self.user.password)
         self.jmap = Jmap(login, system.pick, system.is_trouble, alter)
-        self.client = Client(self.jmap, self.ledger, self._may_lose)
+        self.client = Client(self.jmap, self.ledger, self._may_lose, self._may_forget)
         self._faults = faults
         self._losses = system.losses
-        self._grace = 0
+        self._starts = system.starts
+        # Gateways that meet an account at the same moment do not yet know of each other.
+        self._grace = 1 if system.is_shared else 0
         self._checkpoint = Checkpoint(self.client, self.model, self._read_raw, system, {}, patience)
 
     # --- What happens --------------------------------------------------------------------------
@@ -135,6 +137,9 @@ class Run:
 
     def _may_lose(self) -> bool:
         return self._grace > 0
+
+    def _may_forget(self) -> bool:
+        return self.system.starts != self._starts or self.system.is_shared
 
     def _connect(self) -> Imap:
         user: User = self.user

@@ -95,6 +95,16 @@ class System:
         self._turn += 1
         return running[self._turn % len(running)]
 
+    @property
+    def starts(self) -> int:
+        """How often a gateway was started."""
+        return sum(node.starts for node in self._nodes)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there are two gateways."""
+        return all(node.running for node in self._nodes)
+
     def is_trouble(self) -> bool:
         """Whether a request may fail now."""
         return time.monotonic() < max(self._trouble, self._proxy.harmed) + _TROUBLE_SECONDS
