@@ -38,11 +38,12 @@ async def prepare(
     by_attachment = "hasAttachment" in email_filter.names(request.filter)
     deadline = asyncio.get_running_loop().time() + searching.DEADLINE
     checked = 0
+    tried: set[int] = set()
     while True:
         while by_attachment and checked < data.committed.rows:
             checked = data.committed.rows
             await account.attachments_known()
-        if await _extend(account, data, ranks):
+        if await _extend(account, data, ranks, tried):
             continue
         wanted = _wanted(tree, views) if tree.has_text else None
         if wanted is None:
@@ -54,12 +55,23 @@ async def prepare(
             raise MethodError("serverUnavailable", _TOO_LONG) from None
 
 
-async def _extend(account: Account, data: AccountData, ranks: Sequence[Rank]) -> bool:
-    """Take in the rows that came since; False when there are none, and nothing was waited for."""
-    behind = [rank for rank in ranks if len(rank.ranks) < data.committed.rows]
-    for rank in behind:
-        await rank.extend(data.committed.rows, account.content.load_headers)
-    return bool(behind)
+async def _extend(
+    account: Account, data: AccountData, ranks: Sequence[Rank], tried: set[int]
+) -> bool:
+    """Take in the rows that came since; False when there are none, and nothing was waited for.
+
+    Also those that are Emails again, and were none when their headers were asked for; `tried` are
+    those of which that was no use.
+    """
+    visible = data.emails.visible()
+    waited = False
+    for rank in ranks:
+        again = [row for row in sorted(rank.unknown - tried) if visible[row]]
+        if again or len(rank.ranks) < data.committed.rows:
+            await rank.extend(data.committed.rows, account.content.load_headers, again)
+            waited = True
+            tried.update(again)
+    return waited
 
 
 def _wanted(tree: FilterTree, views: Callable[[], Sequence[View]]) -> tuple[Text, Mask] | None:

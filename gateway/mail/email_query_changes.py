@@ -24,6 +24,7 @@ from gateway.mail import email_filter, email_sort
 from gateway.mail.backend import backend
 from gateway.mail.email_prepare import prepare
 from gateway.mail.email_results import EmailResults, evaluate
+from gateway.mail.email_sort import by_header, rank_of
 from gateway.mail.filter_tree import FilterTree
 from gateway.mail.query_state import state_in
 from gateway.sync.account import Account
@@ -47,6 +48,8 @@ async def run(account: Account, request: QueryChangesRequest) -> QueryChangesRes
     old = evaluate(_at(data, since), query, tree, since)
     if old.query_state != request.since_query_state:
         raise cannot_calculate_changes("More is known now of what was found then.")
+    if _has_lost_places(old):
+        raise cannot_calculate_changes("It is not known any more where some mail was.")
     new = evaluate(View.now(data), query, tree, data.email_state())
     looks_at = email_filter.looks_at(query.filter) | email_sort.looks_at(query.sort)
     last = _row(data, request.up_to_id) if not looks_at else None
@@ -73,6 +76,13 @@ def _position(data: AccountData, state: str) -> Position:
         return data.journal.position("Email", state)
     except UnknownState:
         raise cannot_calculate_changes("The state is not known, or too old.") from None
+
+
+def _has_lost_places(old: EmailResults) -> bool:
+    """Whether the header fields that the results were sorted by are lost, of mail that is gone."""
+    visible, data = old.view.visible(), old.view.data
+    ranks = (data.orders.rank(*rank_of(data, c)) for c in by_header(old.sort))
+    return any(visible[row] for rank in ranks for row in rank.unknown)
 
 
 def _row(data: AccountData, email_id: str | None) -> int | None:

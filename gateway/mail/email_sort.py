@@ -37,7 +37,12 @@ def rank_of(data: AccountData, comparator: Comparator) -> tuple[tuple[str, str],
     """Name and key function of the rank that a comparator by a header field needs."""
     key = sort_keys.KEYS[comparator.property]
     collation, headers = comparator.collation, data.headers
-    return (comparator.property, collation), lambda row: key(headers.get(row) or b"", collation)
+
+    def key_of(row: int) -> Any:
+        header = headers.get(row)
+        return key(header, collation) if header is not None else None
+
+    return (comparator.property, collation), key_of
 
 
 def _by_keyword(matching: Callable[[View, str], Mask]) -> Callable[[View, Comparator], Mask]:
@@ -83,11 +88,18 @@ def by_header(sort: tuple[Comparator, ...]) -> list[Comparator]:
     return [c for c in sort if c.property in sort_keys.KEYS]
 
 
+def _version(view: View, comparator: Comparator) -> int:
+    """Another one when the order by a header field is another one."""
+    if comparator.property not in sort_keys.KEYS:
+        return 0
+    return view.data.orders.rank(*rank_of(view.data, comparator)).version
+
+
 def ordered(view: View, mask: Mask, sort: tuple[Comparator, ...]) -> Rows:
     """The rows where mask is true, sorted; ties are broken by id, the same way every time."""
     sort = effective(sort)
     fixed = _fixed_suffix(sort)
-    name = tuple((c.property, c.is_ascending, c.collation) for c in fixed)
+    name = tuple((c.property, c.is_ascending, c.collation, _version(view, c)) for c in fixed)
     every = view.data.orders.order(name, view.size, lambda: _columns(view, fixed))
     rows = every[mask[every]]
     for comparator in reversed(sort[: len(sort) - len(fixed)]):

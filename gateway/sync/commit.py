@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -30,6 +31,10 @@ from gateway.sync.record import (
     is_listed_otherwise,
 )
 from gateway.sync.recorder import Recorder
+
+MOST_HEADERS: Final = 2000
+"""Of so many new messages a record has the header fields, too: other nodes need not read them, and
+can put in order what is gone before they could."""
 
 
 @dataclass(slots=True)
@@ -102,6 +107,9 @@ def _newcomers(data: AccountData) -> Newcomers:
         threads=emails.thread_keys[emails.thread[rows]],
         received=emails.received[rows].copy(),
         octets=emails.octets[rows].copy(),
+        headers=[data.headers.get(row) for row in range(base, emails.size)]
+        if emails.size - base <= MOST_HEADERS
+        else [],
     )
 
 
@@ -143,6 +151,8 @@ def _append(data: AccountData, record: Record) -> None:
         rows = slice(new.base, emails.size)
         emails.received[rows], emails.octets[rows] = new.received, new.octets
         emails.thread[rows] = emails.threads(new.threads)
+        known = [(new.base + at, h) for at, h in enumerate(new.headers) if h is not None]
+        data.headers.put([row for row, _ in known], [header for _, header in known])
     data.index.keywords.extend(record.keyword_base, record.keywords)
     data.committed = Committed.of(data.index)
 
@@ -177,11 +187,14 @@ def _apply_change(data: AccountData, change: MailboxChange) -> None:
 
 
 def _mailbox_events(data: AccountData, before: Mapping[str, Mailbox]) -> tuple[MailboxEvent, ...]:
-    """What changed of the Mailboxes as they are shown, given the tree as it was."""
+    """What changed of the Mailboxes as they are shown, given the tree as it was.
+
+    By id: a state may be between two of them, and has to mean the same on every node.
+    """
     counts_before, counts = data.shown_counts, data.all_counts()
     data.shown_counts = counts
     events = []
-    for id_ in {**before, **data.mailboxes}:
+    for id_ in sorted(before.keys() | data.mailboxes.keys()):
         old, new = before.get(id_), data.mailboxes.get(id_)
         listed = is_listed_otherwise(old, new)
         if listed or counts_before.get(id_) != counts.get(id_):

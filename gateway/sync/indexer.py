@@ -28,7 +28,7 @@ from gateway.sync.data import AccountData
 from gateway.sync.emails import UNKNOWN
 from gateway.sync.errors import MailboxChanged
 from gateway.sync.fetching import add_structures, add_uids
-from gateway.sync.placements import MailboxColumns, Placed
+from gateway.sync.placements import NEVER_SEEN, MailboxColumns, Placed
 
 _SLICES_A_TURN = 8
 _DEADLINE = 120.0
@@ -152,8 +152,9 @@ def begin(data: AccountData, number: int, selected: Selected) -> MailboxColumns:
     """
     columns = data.index.mailbox(number)
     if columns.uidvalidity != selected.uidvalidity:
-        commit.forget(data, number)
-        columns = data.index.mailbox(number)
+        if columns.uidvalidity != NEVER_SEEN:
+            commit.forget(data, number)
+            columns = data.index.mailbox(number)
         columns.uidvalidity = selected.uidvalidity
         columns.uidnext = selected.uidnext or 0
         columns.highestmodseq = selected.highestmodseq

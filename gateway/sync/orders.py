@@ -11,7 +11,7 @@ import asyncio
 import itertools
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,36 +27,55 @@ _NO_ROWS: Rows = np.zeros(0, np.int32)
 
 Column = npt.NDArray[Any]
 KeyOf = Callable[[int], Any]
+"""The key of a row, None when it can not be told."""
 Load = Callable[[range], Awaitable[None]]
 
 
+class _Lost(Exception):
+    """A key that was known can not be told any more."""
+
+
 class Rank:
-    """Rows by a key that never changes; `ranks[row]` is equal exactly for equal keys."""
+    """Rows by a key that never changes; `ranks[row]` is equal exactly for equal keys.
+
+    unknown: rows whose key could not be told, as they were no Emails when it was asked for; they
+    have no place among the others. version: another one whenever such a row has got its place.
+    """
 
     def __init__(self, key_of: KeyOf) -> None:
         self._key_of = key_of
+        self._lock = asyncio.Lock()
+        self.version = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._size = 0
         self._order: Rows = np.zeros(0, np.int32)
         self._distinct: Mask = np.zeros(0, np.bool_)
         self.ranks: Rows = np.zeros(0, np.int32)
-        self._lock = asyncio.Lock()
+        self.unknown: set[int] = set()
 
     def clear(self) -> None:
         """Forget all rows."""
-        self._order, self._distinct = np.zeros(0, np.int32), np.zeros(0, np.bool_)
-        self.ranks = np.zeros(0, np.int32)
+        self._forget()
+        self.version += 1
 
-    async def extend(self, size: int, load: Load) -> None:
-        """Take in the rows up to size; `load` makes the strings of a range of rows readable."""
+    async def extend(self, size: int, load: Load, again: Iterable[int] = ()) -> None:
+        """Take in the rows up to size; `load` makes the strings of a range of rows readable.
+
+        again: rows of `unknown` that may be known now.
+        """
         async with self._lock:
-            known = len(self._order)
-            if size <= known:
-                return
+            known = self._size
             if (size - known) * _REBUILD_SHARE > size:
                 await self._rebuild(size, load)
             else:
-                for row in range(known, size):
-                    await self._insert(row, load)
-            ranks = np.empty(size, np.int32)
+                try:
+                    await self._insert_all(again, range(known, size), load)
+                except _Lost:
+                    await self._rebuild(max(size, known), load)
+            self._size = max(size, known)
+            ranks = np.zeros(self._size, np.int32)
             ranks[self._order] = np.cumsum(self._distinct, dtype=np.int32)
             self.ranks = ranks
 
@@ -67,29 +86,47 @@ class Rank:
             await load(rows)
             keys.extend(map(self._key_of, rows))
             await asyncio.sleep(0)
-        order = await asyncio.to_thread(sorted, range(size), key=keys.__getitem__)
-        distinct = [True, *(keys[a] != keys[b] for a, b in itertools.pairwise(order))]
+        known = [row for row in range(size) if keys[row] is not None]
+        order = await asyncio.to_thread(sorted, known, key=keys.__getitem__)
+        distinct = [keys[a] != keys[b] for a, b in itertools.pairwise(order)]
         self._order = np.array(order, np.int32)
-        self._distinct = np.array(distinct, np.bool_)
+        self._distinct = np.array([True, *distinct] if order else [], np.bool_)
+        self.unknown = {row for row in range(size) if keys[row] is None}
+        self.version += 1
 
-    async def _insert(self, row: int, load: Load) -> None:
+    async def _insert_all(self, again: Iterable[int], fresh: Iterable[int], load: Load) -> None:
+        found = [row for row in again if await self._insert(row, load)]
+        self.unknown.difference_update(found)
+        self.version += bool(found)
+        for row in fresh:
+            if not await self._insert(row, load):
+                self.unknown.add(row)
+
+    async def _insert(self, row: int, load: Load) -> bool:
+        """Put a row in its place; False when it has none yet."""
         await load(range(row, row + 1))
         key = self._key_of(row)
+        if key is None:
+            return False
         low, high = 0, len(self._order)
         while low < high:
             middle = (low + high) // 2
-            other = int(self._order[middle])
-            await load(range(other, other + 1))
-            if self._key_of(other) < key:
+            if await self._key(int(self._order[middle]), load) < key:
                 low = middle + 1
             else:
                 high = middle
         if low < len(self._order):
-            other = int(self._order[low])
-            await load(range(other, other + 1))
-            self._distinct[low] = self._key_of(other) != key
+            self._distinct[low] = await self._key(int(self._order[low]), load) != key
         self._order = np.insert(self._order, low, row)
         self._distinct = np.insert(self._distinct, low, True)
+        return True
+
+    async def _key(self, row: int, load: Load) -> Any:
+        await load(range(row, row + 1))
+        key = self._key_of(row)
+        if key is None:
+            raise _Lost(row)
+        return key
 
     @property
     def nbytes(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from gateway.sync.arrays import Bits, Keys, Mask, Rows, Uids
 from gateway.sync.keywords import DELETED, select, widen
 from gateway.sync.trouble import Trouble
 
+NEVER_SEEN: Final = -1
+"""The UIDVALIDITY of a mailbox before the first look at it."""
 _ARRAYS = ("uids", "rows", "bits", "modseqs")
 
 
@@ -43,7 +45,7 @@ class Placed:
 class MailboxColumns:
     """The placements of one mailbox, ascending by UID, and how far they are known.
 
-    uidvalidity (-1 before the first look), uidnext, highestmodseq, exists: the server's figures
+    uidvalidity (NEVER_SEEN before the first look), uidnext, highestmodseq, exists: the server's figures
     that the columns agree with.
     known_from: with this UID and higher ones, messages came after the account was first looked at.
     complete: every message of the mailbox has a row here, but for those the server can not give.
@@ -51,7 +53,7 @@ class MailboxColumns:
     """
 
     number: int
-    uidvalidity: int = -1
+    uidvalidity: int = NEVER_SEEN
     uidnext: int = 0
     highestmodseq: int | None = None
     exists: int = 0

@@ -31,7 +31,8 @@ class NotARecord(ValueError):
 class Newcomers:
     """Rows to be appended to the Email table, which has `base` of them before.
 
-    digests: 12 octets each; given: the server's ids where it has them.
+    digests: 12 octets each; given: the server's ids where it has them; headers: their header
+    fields, of which there may be none where they are too many.
     """
 
     base: int
@@ -40,6 +41,7 @@ class Newcomers:
     threads: Keys
     received: Seconds
     octets: Seconds
+    headers: list[bytes | None]
 
     def __len__(self) -> int:
         return len(self.threads)
@@ -133,7 +135,13 @@ def dump(record: Record) -> bytes:
         record.time,
         record.keyword_base,
         record.keywords,
-        [new.base, new.digests, new.given, *_octets(new.threads, new.received, new.octets)],
+        [
+            new.base,
+            new.digests,
+            new.given,
+            *_octets(new.threads, new.received, new.octets),
+            new.headers,
+        ],
         record.removed,
         [[*dump_mailbox(mailbox), number] for mailbox, number in record.listed],
         [_change(change) for change in record.changes],
@@ -201,10 +209,8 @@ def load(octets: bytes) -> Record:
         raise NotARecord(str(error)) from error
 
 
-def _load_newcomers(
-    base: int, digests: bytes, given: list[str] | None, *columns: bytes
-) -> Newcomers:
-    threads, received, octets = columns
+def _load_newcomers(base: int, digests: bytes, given: list[str] | None, *fields: Any) -> Newcomers:
+    threads, received, octets, headers = fields
     return Newcomers(
         base,
         digests,
@@ -212,6 +218,7 @@ def _load_newcomers(
         np.frombuffer(threads, np.uint64),
         np.frombuffer(received, np.int64),
         np.frombuffer(octets, np.int64),
+        headers,
     )
 
 

@@ -25,6 +25,7 @@ from gateway.sync.keywords import KeywordTable, widen
 from gateway.sync.packing import NotPacked, unpack
 from gateway.sync.placements import MailboxColumns, Placed
 from gateway.sync.record import dump_mailbox, load_mailbox
+from gateway.sync.strings import CHUNK_ROWS
 
 VERSION = 4
 _COLUMNS = ("thread", "received", "octets", "attachment")
@@ -81,6 +82,7 @@ def capture(data: AccountData) -> dict[str, Any]:
         "mailboxes": [dump_mailbox(mailbox) for mailbox in data.mailboxes.values()],
         "numbers": data.numbers,
         "past": data.past,
+        "headers": _last_headers(data),
         "counts": data.shown_counts,
         "figures": [_figures(each) for each in columns],
         **_placements(columns),
@@ -94,6 +96,12 @@ def capture(data: AccountData) -> dict[str, Any]:
         document["key"] = emails.key[:size].tobytes()
         document["tail"] = emails.tail[:size].tobytes()
     return document
+
+
+def _last_headers(data: AccountData) -> list[bytes | None]:
+    """Header fields of the last rows, which fill no chunk that would be saved by itself."""
+    size = data.committed.rows
+    return [data.headers.get(row) for row in range(size - size % CHUNK_ROWS, size)]
 
 
 def _figures(columns: MailboxColumns) -> list[Any]:
@@ -177,6 +185,9 @@ def _load_emails(data: AccountData, document: dict[str, Any]) -> None:
     for name in _COLUMNS:
         getattr(emails, name)[:size] = unpack(document[name], size)
     _check_rows(emails.thread[:size], len(emails.thread_keys))
+    start = size - size % CHUNK_ROWS
+    known = [(start + at, h) for at, h in enumerate(document["headers"]) if isinstance(h, bytes)]
+    data.headers.put([row for row, _ in known if row < size], [header for _, header in known])
 
 
 def _load_placements(data: AccountData, document: dict[str, Any]) -> None:
