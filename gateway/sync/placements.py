@@ -45,8 +45,8 @@ class Placed:
 class MailboxColumns:
     """The placements of one mailbox, ascending by UID, and how far they are known.
 
-    uidvalidity (NEVER_SEEN before the first look), uidnext, highestmodseq, exists: the server's figures
-    that the columns agree with.
+    uidvalidity (NEVER_SEEN before the first look), uidnext, highestmodseq, exists: the server's
+    figures that the columns agree with.
     known_from: with this UID and higher ones, messages came after the account was first looked at.
     complete: every message of the mailbox has a row here, but for those the server can not give.
     trouble, structure_trouble: those, and what can not be given of their structure.
