@@ -162,10 +162,11 @@ def apply(known: set[str], found: Changes) -> set[str]:
     return (known | set(found.created)) - set(found.destroyed)
 
 
-@pytest.mark.checklist("E02", "E04", "E06", "P01")
+@pytest.mark.checklist("E02", "E03", "E04", "E06", "P01")
 @settings(deadline=None, max_examples=60)
 @given(seed=seeds, limit=st.sampled_from([1, 2, 3, 100]))
 def test_changes_lead_from_any_state_to_what_is_there_now(seed: int, limit: int) -> None:
+    """Whatever the limit, there is a state in between."""
     history = History(seed)
     history.run(10)
     now = shown(history.world)
