@@ -37,7 +37,8 @@ class Client:
     """The model client.
 
     may_lose: whether something has happened after which cannotCalculateChanges is right (I5).
-    may_forget: whether that is so of the results of searches, which only one gateway knows.
+    may_forget: whether that is so of what is in messages that are gone: one gateway may know it,
+    and another one can not.
     """
 
     def __init__(
@@ -211,8 +212,8 @@ class Client:
             if found["type"] == "tooManyChanges" and call[1]["maxChanges"] is not None:
                 self.counts["tooManyChanges"] += 1
             else:
-                is_search = query.has_text and self._may_forget()
-                self._lost(f"{query.kind}/queryChanges", found, query.name, expected=is_search)
+                forgotten = query.needs_content and self._may_forget()
+                self._lost(f"{query.kind}/queryChanges", found, query.name, expected=forgotten)
             yield from self._query_anew(query)
         for query in self.queries:
             if not query.can_calculate or (query.limit and len(query.ids) < query.limit // 2):

@@ -16,6 +16,7 @@ _TREE = {"sortAsTree": True, "filterAsTree": True}
 _KEYWORDS = ("$flagged", "$seen", "work", "$junk", "later")
 _WORDS = ("Lunch", "apple", "pear", "Rome")
 _TEXTS = ("text", "subject", "body")
+_FIELDS = ("from", "subject", "sentAt", "to")
 _LIMITS = (5, 20, None, None)
 
 
@@ -35,9 +36,12 @@ class CachedQuery:
     can_calculate: bool = False
 
     @property
-    def has_text(self) -> bool:
-        """Whether the mail server has to search, which is not done again for what is gone."""
-        return any(name in _TEXTS for name in (self.arguments["filter"] or ()))
+    def needs_content(self) -> bool:
+        """Whether it looks at what is in messages, which of those that are gone can not be read."""
+        sorts = {comparator["property"] for comparator in self.arguments["sort"]}
+        return not sorts.isdisjoint(_FIELDS) or any(
+            name in _TEXTS for name in self.arguments["filter"] or ()
+        )
 
     @property
     def name(self) -> str:
@@ -180,7 +184,7 @@ def _keyword_first(rng: Random, mailbox: str, trash: str) -> tuple[Any, list[Any
 
 
 def _by_value(rng: Random, mailbox: str, trash: str) -> tuple[Any, list[Any]]:
-    value = rng.choice(("from", "subject", "sentAt", "to"))
+    value = rng.choice(_FIELDS)
     sorts = ([{"property": value, "isAscending": rng.random() < 0.5}], _SMALLEST)
     return rng.choice((None, {"inMailboxOtherThan": [trash]})), rng.choice(sorts)
 

@@ -38,6 +38,7 @@ class Run:
         patience: float = PATIENCE_SECONDS,
         alter: Callable[[Call, Answer], Answer] = lambda call, answer: answer,
     ) -> None:
+        system.begin()
         self.system = system
         self.seed = seed
         self.log: list[str] = []
@@ -55,8 +56,7 @@ class Run:
         self._faults = faults
         self._losses = system.losses
         self._starts = system.starts
-        # Gateways that meet an account at the same moment do not yet know of each other.
-        self._grace = 1 if system.is_shared else 0
+        self._grace = 0
         self._checkpoint = Checkpoint(self.client, self.model, self._read_raw, system, {}, patience)
 
     # --- What happens --------------------------------------------------------------------------

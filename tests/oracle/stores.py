@@ -32,6 +32,10 @@ class Store(Protocol):
         """What it had when it was last taken; False if it never was."""
         ...
 
+    def forget(self) -> None:
+        """Forget what was taken."""
+        ...
+
     def close(self) -> None:
         """It is not used any more."""
         ...
@@ -54,7 +58,7 @@ class SqliteStore:
 
     def take(self) -> None:
         """Copy it."""
-        shutil.rmtree(self._taken, ignore_errors=True)
+        self.forget()
         self._taken.mkdir()
         for path in self._files():
             shutil.copy(path, self._taken)
@@ -67,6 +71,10 @@ class SqliteStore:
         for path in self._taken.iterdir():
             shutil.copy(path, self._file.parent)
         return True
+
+    def forget(self) -> None:
+        """Delete the copy."""
+        shutil.rmtree(self._taken, ignore_errors=True)
 
     def close(self) -> None:
         """It goes with its directory."""
@@ -108,6 +116,10 @@ class RedisStore:
             pipeline.execute()
         return True
 
+    def forget(self) -> None:
+        """Forget the dumps."""
+        self._taken = None
+
     def pause(self, milliseconds: int) -> None:
         """It answers nobody for a while."""
         self._client.client_pause(milliseconds)
@@ -133,6 +145,9 @@ class MemoryStore:
     def put_back(self) -> bool:
         """There is nothing to put back."""
         return False
+
+    def forget(self) -> None:
+        """There is nothing to forget."""
 
     def close(self) -> None:
         """There is nothing to close."""

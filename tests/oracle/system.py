@@ -72,6 +72,13 @@ class System:
         if not keep:
             shutil.rmtree(self.directory, ignore_errors=True)
 
+    def begin(self) -> None:
+        """Be as at the start, whatever was done to it: one gateway, and nothing taken."""
+        self._store.forget()
+        self._nodes[1].stop()
+        self._turn = 0
+        self.settle()
+
     def settle(self) -> None:
         """End what goes wrong: all can be reached, and one gateway runs at least."""
         self._proxy.resume()

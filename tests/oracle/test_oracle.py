@@ -141,7 +141,7 @@ def test_any_few_operations_are_followed(start: Start) -> None:
 def test_a_lie_is_found_out(lie: str, start: Start) -> None:
     """A gateway whose answers are wrong in one way."""
     make, invariants = LIES[lie]
-    run = Run(start("everything", "sqlite"), "7", faults=False, alter=make())
+    run = Run(start("everything", "sqlite"), "7", faults=False, patience=1.5, alter=make())
     with pytest.raises(Violation) as found:
         perform(run, 6 * EVERY)
     assert found.value.invariant in invariants, found.value
