@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from gateway.imap.errors import ImapError, ServerBusy
@@ -68,8 +68,8 @@ log = get_logger(__name__)
 class Account:
     """One user's account: its data, its connections, and the work that keeps the two together.
 
-    is_superseded: another node has gone on with another lineage of the account; this one answers
-    what it is asked meanwhile, and is to be replaced. on_superseded is called when that happens.
+    is_superseded: another node has gone on with another lineage of the account; this one is to be
+    replaced, and answers nothing any more. on_superseded is called when that happens.
     """
 
     def __init__(
@@ -122,12 +122,14 @@ class Account:
             try:
                 return await self._looked_at(time.monotonic())
             except NotCommitted:
-                if pause is None:
+                if pause is None or self.is_superseded:
                     raise
                 await asyncio.sleep(pause)
         return self.data
 
     async def _looked_at(self, asked: float) -> AccountData:
+        if self.is_superseded:
+            raise NotCommitted("another node goes on with the account")
         if not (self._is_vouched_for(asked) and await self._ledger.is_current(self.data)):
             async with _deadline(CHECK_DEADLINE), self._lock:
                 await self._catch_up()
@@ -186,44 +188,38 @@ class Account:
         staged = self._checker.staged
         made = commit.record_of(self.data, staged)
         if made or self.data.complete != self.data.is_indexed:
-            try:
+            with self._leaving():
                 if not await self._ledger.commit(self.data, made):
                     self._checker.begin_anew()
                     self._listeners.tell()
                     return False
-            except Superseded as reason:
-                self._leave(reason)
-                await self._ledger.commit(self.data, made)
+                if self.data.is_indexed:
+                    # Before anybody is told what came of indexing it.
+                    await self._ledger.begin(self.data)
             self._listeners.tell()
-            if self.data.is_indexed:
-                await self._begin()
             if made.listed or made.removed:
                 self._start("list again", self._list_again)
         commit.settle(self.data, staged)
         self._checker.settle()
         return True
 
-    async def _begin(self) -> None:
-        """Let other nodes know the account, before anybody is told what came of indexing it."""
-        try:
-            await self._ledger.begin(self.data)
-        except Superseded as reason:
-            self._leave(reason)
-
     async def _catch_up(self) -> None:
         """Take in what other nodes have committed."""
-        try:
+        with self._leaving():
             if await self._ledger.catch_up(self.data):
                 self._checker.begin_anew()
                 self._listeners.tell()
-        except Superseded as reason:
-            self._leave(reason)
 
-    def _leave(self, reason: Superseded) -> None:
-        log.info("account_superseded", reason=str(reason))
-        self._ledger.abandon()
-        self.is_superseded = True
-        self._on_superseded()
+    @contextmanager
+    def _leaving(self) -> Iterator[None]:
+        """If the account turns out to be superseded, have it replaced. Raises NotCommitted then."""
+        try:
+            yield
+        except Superseded as reason:
+            log.info("account_superseded", reason=str(reason))
+            self.is_superseded = True
+            self._on_superseded()
+            raise NotCommitted("another node goes on with the account") from reason
 
     # --- completeness ----------------------------------------------------------------------------
 
@@ -315,11 +311,12 @@ class Account:
         try:
             await self._shelf.save(self.data)
             async with self._lock:
-                await self._ledger.save(self.data)
+                with self._leaving():
+                    await self._ledger.save(self.data)
         except StoreError as error:
             log.warning("save_failed", reason=error.reason)
-        except Superseded as reason:
-            self._leave(reason)
+        except NotCommitted:
+            pass  # what is here is worth nothing any more
 
     async def close(self) -> None:
         """Stop all work, save, and close the connections."""

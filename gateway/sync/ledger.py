@@ -109,7 +109,7 @@ class Ledger:
         self._account = account_id
         self._held: bytes | None = None  # the head in the store, as far as is known
         self._checkpoint = 0
-        self._is_begun = self._is_abandoned = False
+        self._is_begun = False
         self._is_behind = False  # the store has lost commits that were made here
         self._reading, self._writing = _Outage(), _Outage()
 
@@ -160,13 +160,14 @@ class Ledger:
             records.append(octets)
         if digest != head.mark.digest:
             raise Superseded("the log is not whole")
-        if records:
-            data.discard_uncommitted()
         try:
-            for octets in records:
-                commit.apply(data, record.load(octets))
+            made = [record.load(octets) for octets in records]
         except record.NotARecord as error:
             raise Superseded("a record of another version") from error
+        if made:
+            data.discard_uncommitted()
+        for each in made:
+            commit.apply(data, each)
 
     # --- following -------------------------------------------------------------------------------
 
@@ -192,12 +193,11 @@ class Ledger:
 
     async def _check_alone(self) -> None:
         """Raises Superseded when another node has indexed an account that is not saved yet."""
-        if not self._is_abandoned:
-            with suppress(StoreError, TimeoutError):
-                async with asyncio.timeout(DEADLINE):
-                    if await self._store.load(self._account, HEAD) == self._held:
-                        return
-                raise Superseded("another node has indexed the account")
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(DEADLINE):
+                if await self._store.load(self._account, HEAD) == self._held:
+                    return
+            raise Superseded("another node has indexed the account")
 
     async def _head(self, data: AccountData) -> bytes | None:
         """The head in the store. Raises NotCommitted."""
@@ -285,16 +285,10 @@ class Ledger:
 
         Raises StoreError; Superseded when another node has indexed the account, too.
         """
-        if self._is_abandoned:
-            return
         saved = await self._save(data)
         if not saved and not self._is_begun:
             raise Superseded("another node has indexed the account, too")
         self._is_begun = True
-
-    def abandon(self) -> None:
-        """Have nothing to do with the store any more."""
-        self._is_begun, self._is_abandoned = False, True
 
     async def _save(self, data: AccountData) -> bool:
         data.truncate_journal(int(time.time()))
