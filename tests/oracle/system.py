@@ -86,7 +86,7 @@ class System:
         log = (self.server.directory / "log").read_bytes()
         new, self._log_octets = log[self._log_octets :], len(log)
         if _STALE.search(new):
-            self._trouble = time.monotonic()
+            self.expect_trouble()
             self._proxy.cut()
 
     def check(self) -> None:
@@ -116,6 +116,10 @@ class System:
         """Whether a request may fail now."""
         return time.monotonic() < max(self._trouble, self._proxy.harmed) + _TROUBLE_SECONDS
 
+    def expect_trouble(self) -> None:
+        """Requests may fail from now on for a while."""
+        self._trouble = time.monotonic()
+
     def _running(self) -> list[Process]:
         running = [node for node in self._nodes if node.running]
         if not running:
@@ -127,7 +131,7 @@ class System:
 
     def act(self, rng: Random) -> str:
         """Let something go wrong; returns what."""
-        self._trouble = time.monotonic()
+        self.expect_trouble()
         operations, weights = [*self._operations], [*self._operations.values()]
         (operation,) = rng.choices(operations, weights)
         return f"{operation.__name__} {operation(rng)}"
