@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Collection
@@ -57,7 +58,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--patience", type=float, default=PATIENCE_SECONDS, help="in seconds")
     parser.add_argument("--only", default="", help="numbers of operations: A-B, or A,B,C")
     parser.add_argument("--shrink", type=float, default=0.0, help="seconds for finding a small run")
-    parser.add_argument("--logs", type=Path, default=Path("oracle-logs"), help="of failed runs")
+    logs = Path(tempfile.gettempdir()) / "oracle-logs"
+    parser.add_argument("--logs", type=Path, default=logs, help="of failed runs")
     return parser.parse_args()
 
 
