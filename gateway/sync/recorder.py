@@ -39,8 +39,9 @@ class Recorder:
         other = (widen(noted.bits, words) != widen(emails.bits[rows], words)).any(axis=1)
         moved = noted.mailbox != emails.home_mailbox[rows]
         changed = (noted.was != now) | (noted.was & now & (other | moved))
-        for at, row in enumerate(rows.tolist()):
-            if noted.was[at] and now[at] and (row in noted.further or row in emails.copies):
+        for row in set(rows.tolist()) & (noted.further.keys() | emails.copies.keys()):
+            at = int(np.searchsorted(rows, row))
+            if noted.was[at] and now[at]:
                 before = {int(noted.mailbox[at]), *noted.further.get(row, ())}
                 changed[at] = other[at] or before != {n for n, _ in emails.placements(row)}
         return replace(noted, now=now).only(changed)

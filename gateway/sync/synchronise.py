@@ -16,16 +16,18 @@ from enum import Enum
 import numpy as np
 
 from gateway.imap.commands.examine import Examine, Selected
-from gateway.imap.commands.fetch import Fetch, Fetched
+from gateway.imap.commands.fetch_changes import FetchChanges, FlagChanges
 from gateway.imap.commands.search import uid_search
 from gateway.imap.connection import Connection
 from gateway.imap.errors import CommandRefused
 from gateway.imap.wire import items
 from gateway.imap.wire.criteria import ALL
+from gateway.imap.wire.fetchshape import Columns
 from gateway.sync.arrays import Mask, Uids
 from gateway.sync.bulk import SLICE
 from gateway.sync.data import AccountData
 from gateway.sync.fetching import add_uids
+from gateway.sync.ingest import numbers
 from gateway.sync.placements import MailboxColumns
 
 _FLAGS_AND_MODSEQ = (items.UID, items.FLAGS, items.MODSEQ)
@@ -83,12 +85,12 @@ async def _flags_and_expunges(
     known = columns.highestmodseq or 1
     changed_since = None if step is Step.PLAIN else min(known, since or known)
     fetched = await _fetch(connection, columns, step, changed_since)
+    uids = numbers(fetched.columns.uid).astype(np.uint32)
     if step is Step.QRESYNC:
         columns.remove(_within(columns.uids, fetched.vanished))
-    elif step is Step.PLAIN and not fetched.lacks and _is_whole(connection, selected, fetched):
-        left = np.array([row.uid for row in fetched.rows], np.uint32)
-        columns.remove(~np.isin(columns.uids, left))
-    _set_flags(data, columns, fetched)
+    elif step is Step.PLAIN and not fetched.lacks and _is_whole(connection, selected, uids):
+        columns.remove(~np.isin(columns.uids, uids))
+    _set_flags(data, columns, uids, fetched.columns)
 
 
 def _step(connection: Connection, columns: MailboxColumns, selected: Selected) -> Step:
@@ -105,16 +107,16 @@ def _step(connection: Connection, columns: MailboxColumns, selected: Selected) -
 
 async def _fetch(
     connection: Connection, columns: MailboxColumns, step: Step, since: int | None
-) -> Fetched:
+) -> FlagChanges:
     """Flags of the messages that changed, or of all; Exchange refuses, and gives most of them."""
     known = b"1:%d" % int(columns.uids[-1])
     asked = (items.UID, items.FLAGS) if step is Step.PLAIN else _FLAGS_AND_MODSEQ
-    command = Fetch(known, asked, since, vanished=step is Step.QRESYNC)
+    command = FetchChanges(known, asked, since, vanished=step is Step.QRESYNC)
     try:
         return await connection.run(command)
     except CommandRefused as refused:
         partial = refused.partial
-        if step is not Step.PLAIN or not isinstance(partial, Fetched) or not partial.rows:
+        if step is not Step.PLAIN or not isinstance(partial, FlagChanges) or not partial.columns:
             raise
         partial.lacks = True
         return partial
@@ -129,14 +131,15 @@ def _within(uids: Uids, ranges: Sequence[tuple[int, int]]) -> Mask:
     return mask
 
 
-def _set_flags(data: AccountData, columns: MailboxColumns, fetched: Fetched) -> None:
-    rows = [row for row in fetched.rows if row.flags is not None]
-    if rows:
-        columns.set_flags(
-            np.array([row.uid for row in rows], np.uint32),
-            data.index.keywords.parse_column([" ".join(row.flags or ()).encode() for row in rows]),
-            np.array([row.modseq or 0 for row in rows], np.uint64),
-        )
+def _set_flags(data: AccountData, columns: MailboxColumns, uids: Uids, found: Columns) -> None:
+    flags = [each for each in found.flags if each is not None]
+    told = np.array([each is not None for each in found.flags], np.bool_)
+    modseqs = (
+        numbers([each or b"0" for each in found.modseq]) if found.modseq else np.zeros(len(uids))
+    )
+    columns.set_flags(
+        uids[told], data.index.keywords.parse_column(flags), modseqs[told].astype(np.uint64)
+    )
 
 
 async def _arrivals(

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.imap.commands.examine import examine
 from gateway.imap.commands.fetch import fetch
+from gateway.imap.commands.fetch_changes import FetchChanges
 from gateway.imap.commands.fetch_columns import FetchColumns, header_fields, stream_columns
 from gateway.imap.commands.idle import idle
 from gateway.imap.commands.list import list_mailboxes
@@ -205,10 +206,10 @@ async def test_changes_and_vanished_since(dovecot: Dovecot, filled: User) -> Non
             other.uid("STORE", "7:9,12", "+FLAGS", "(\\Deleted)")
             other.expunge()
         await connection.run(Noop())
-        asked = [items.FLAGS, items.MODSEQ]
-        fetched = await fetch(connection, b"1:*", asked, changed_since=before, vanished=True)
-    assert [row.uid for row in fetched.rows] == [5]
-    assert fetched.vanished == [(7, 9), (12, 12)]
+        asked = [items.UID, items.FLAGS, items.MODSEQ]
+        found = await connection.run(FetchChanges(b"1:*", asked, before, vanished=True))
+    assert found.columns.uid == [b"5"]
+    assert found.vanished == [(7, 9), (12, 12)]
 
 
 @pytest.mark.parametrize("mail_format", ["sdbox", "maildir"])

@@ -25,7 +25,7 @@ from tests.servers.scripted import Peer, Received, Script, Scripted
 from tests.servers.small import Letter, Small, account_of
 
 _PATIENCE = 60.0
-_OCTETS = 20 << 20
+_OCTETS = 32 << 20
 """Memory that any of them may cost at any time."""
 
 HELLO = ["hello"]

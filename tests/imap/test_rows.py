@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from gateway.imap.commands.fetch import fetch
+from gateway.imap.commands.fetch_changes import FetchChanges
 from gateway.imap.commands.fetch_columns import FetchColumns, header_fields, stream_columns
 from gateway.imap.errors import (
     CommandRefused,
@@ -125,6 +126,7 @@ async def test_vanished_is_taken_only_when_asked_for() -> None:
 
     async with connected(script) as (connection, _):
         heard = news(connection)
-        fetched = await fetch(connection, b"1:*", [items.FLAGS], changed_since=5, vanished=True)
-    assert fetched.vanished == [(41, 41), (43, 45)]
+        asked = [items.UID, items.FLAGS]
+        found = await connection.run(FetchChanges(b"1:*", asked, 5, vanished=True))
+    assert found.vanished == [(41, 41), (43, 45)]
     assert heard == [b"* VANISHED 7"]

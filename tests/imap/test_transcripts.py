@@ -13,6 +13,7 @@ from gateway.imap.commands.capability import Capability
 from gateway.imap.commands.enable import Enable
 from gateway.imap.commands.examine import Examine, Selected
 from gateway.imap.commands.fetch import Fetch, Fetched
+from gateway.imap.commands.fetch_changes import FetchChanges, FlagChanges
 from gateway.imap.commands.id import Id
 from gateway.imap.commands.list import List, Listed
 from gateway.imap.commands.namespace import Namespace, NamespaceCommand
@@ -362,9 +363,11 @@ def test_odd_rows(name: str) -> None:
 
 def test_vanished_and_changed_messages() -> None:
     played = transcript("dovecot/fetch-partial-vanished.txt")
-    found: Fetched = play(Fetch(b"1:*", [items.FLAGS, items.MODSEQ], 1, vanished=True), played)
+    asked = [items.UID, items.FLAGS, items.MODSEQ]
+    found: FlagChanges = play(FetchChanges(b"1:*", asked, 1, vanished=True), played)
     assert found.vanished == [(5, 5)]
-    assert [(row.uid, row.modseq) for row in found.rows] == [(6, 4), (7, 4), (8, 4)]
+    assert found.columns.uid == [b"6", b"7", b"8"]
+    assert found.columns.modseq == [b"4", b"4", b"4"]
 
 
 def test_news_in_the_middle_of_an_answer_are_not_part_of_it() -> None:

@@ -1,4 +1,4 @@
-"""RFC 9051 §6.4.5, §6.4.9: UID FETCH; RFC 7162 §3.1.4, §3.2.6: CHANGEDSINCE, VANISHED."""
+"""RFC 9051 §6.4.5, §6.4.9: UID FETCH."""
 
 # ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
 
@@ -47,13 +47,9 @@ class FetchRow:
 
 @dataclass(slots=True)
 class Fetched:
-    """Rows by ascending UID, and the UIDs that are gone, as (first, last).
-
-    lacks: the server refused some messages, which have no row either.
-    """
+    """Rows by ascending UID. lacks: the server refused some messages, which have no row."""
 
     rows: list[FetchRow] = field(default_factory=list)
-    vanished: list[Range] = field(default_factory=list)
     lacks: bool = False
 
     def __len__(self) -> int:
@@ -69,22 +65,12 @@ class Fetch(Command[Fetched]):
     name: ClassVar[str] = "FETCH"
     may_lack: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        uids: SequenceSet,
-        asked: Sequence[Item],
-        changed_since: int | None = None,
-        *,
-        vanished: bool = False,
-    ) -> None:
+    def __init__(self, uids: SequenceSet, asked: Sequence[Item]) -> None:
         self._uids = uids
         self._asked = tuple(asked)
-        self._changed_since = changed_since
-        self._wants_vanished = vanished
         self._ranges = parse_ranges(uids)
         self._names = {item.name for item in asked} - {"UID"}
         self._rows: dict[int, FetchRow] = {}
-        self._vanished: list[Range] = []
         self._numbered: dict[int, FetchRow] = {}
         self._kept = 0
         self._unclaimed: list[Untagged] = []
@@ -92,22 +78,14 @@ class Fetch(Command[Fetched]):
 
     def encode(self) -> Encoded:
         asked = {item.name: item for item in (items.UID, *self._asked)}
-        arguments = [
+        return encode.join(
             encode.atom("UID"),
             encode.atom(self.name),
             encode.sequence_set(self._uids),
             encode.parenthesised(*(item.encoded for item in asked.values())),
-        ]
-        if self._changed_since is not None:
-            modifier = [encode.atom("CHANGEDSINCE"), encode.number(self._changed_since)]
-            if self._wants_vanished:
-                modifier.append(encode.atom("VANISHED"))
-            arguments.append(encode.parenthesised(*modifier))
-        return encode.join(*arguments)
+        )
 
     def collect(self, response: Untagged) -> bool:
-        if response.name == "VANISHED":
-            return self._collect_vanished(response)
         if response.name == "EXPUNGE":  # from now on, numbers mean other messages
             self._unclaimed = [*self.unclaimed()]
             self._parts.clear()
@@ -156,7 +134,7 @@ class Fetch(Command[Fetched]):
 
     def finish(self, tagged: Tagged) -> Fetched:
         rows = [self._rows[uid] for uid in sorted(self._rows)]
-        fetched = Fetched(rows, self._vanished)
+        fetched = Fetched(rows)
         self.check(tagged, fetched)
         return fetched
 
@@ -164,13 +142,11 @@ class Fetch(Command[Fetched]):
         sets = refusals.remaining(self._uids, self._rows, refused)
         if sets is None:
             return None
-        since, vanished = self._changed_since, self._wants_vanished
-        return [Fetch(packed, self._asked, since, vanished=vanished) for packed in sets]
+        return [Fetch(packed, self._asked) for packed in sets]
 
     def merged(self, parts: Sequence[Fetched], lacks: bool) -> Fetched:
         rows = {row.uid: row for part in parts for row in part.rows}
-        vanished = [span for part in parts for span in part.vanished]
-        return Fetched([rows[uid] for uid in sorted(rows)], vanished, lacks)
+        return Fetched([rows[uid] for uid in sorted(rows)], lacks)
 
     def unclaimed(self) -> Sequence[Untagged]:
         left = [response for parts in self._parts.values() for response, _ in parts]
@@ -180,37 +156,23 @@ class Fetch(Command[Fetched]):
         """Whether a response has an item that was asked for: else it is news."""
         return not self._names or not self._names.isdisjoint(found)
 
-    def _collect_vanished(self, response: Untagged) -> bool:
-        values = response.values
-        if not self._wants_vanished or len(values) != 2 or not isinstance(values[1], bytes):
-            return False
-        self._vanished += parse_ranges(values[1])
-        return True
-
 
 async def fetch(
-    conn: Commander,
-    uids: Iterable[int] | SequenceSet,
-    asked: Sequence[Item],
-    *,
-    changed_since: int | None = None,
-    vanished: bool = False,
+    conn: Commander, uids: Iterable[int] | SequenceSet, asked: Sequence[Item]
 ) -> Fetched:
     """Items of messages of the selected mailbox, in one round trip.
 
-    `uids` are numbers, packed here, or a set like b"1:*". `vanished` needs QRESYNC enabled and
-    `changed_since`. Messages that do not exist have no row. Raises CommandRefused, whose `partial`
-    is a Fetched with what came.
+    `uids` are numbers, packed here, or a set like b"1:*". Messages that do not exist have no row.
+    Raises CommandRefused, whose `partial` is a Fetched with what came.
     """
     sets = [uids] if isinstance(uids, bytes) else encode.pack_uids(uids, conn.max_set)
-    commands = [Fetch(packed, asked, changed_since, vanished=vanished) for packed in sets]
+    commands = [Fetch(packed, asked) for packed in sets]
     merged = Fetched()
     refusal: CommandRefused | None = None
     for result in await conn.run_all(*commands):
         part = result.partial if isinstance(result, CommandRefused) else result
         if isinstance(part, Fetched):
             merged.rows += part.rows
-            merged.vanished += part.vanished
             merged.lacks |= part.lacks
         if isinstance(result, CommandRefused):
             refusal = refusal or result
