@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.imap.commands.examine import leave
+from gateway.imap.commands.examine import Examine, leave
 from gateway.imap.commands.list import Listed, list_mailboxes
 from gateway.imap.commands.namespace import Namespaces, namespaces
 from gateway.imap.commands.rights import my_rights
@@ -57,7 +57,7 @@ class Checker:
         self._unfinished: dict[str, Draft] = {}
         self._listed: tuple[object, ...] = ()
         self._rights: dict[bytes, str] = {}
-        self._namespaces: Namespaces | None = None
+        self._has_listed = self._has_asked_namespaces = False
         self._flags_compared: dict[str, float] = {}
         self._late: dict[str, _Late] = {}
 
@@ -71,7 +71,11 @@ class Checker:
         self.seconds = time.monotonic() - started
         settled = True
         for id_, mailbox in mailboxes.items():
-            if mailbox.wire is None or mailbox.status is None:
+            if mailbox.wire is None:
+                continue
+            if mailbox.status is None:
+                if id_ in self._data.numbers and await _is_gone(connection, mailbox.wire):
+                    self.staged.closed.add(id_)
                 continue
             draft = self._draft(id_)
             if self._data.quarantine.holds(mailbox.wire):
@@ -138,16 +142,24 @@ class Checker:
         # a NOOP helps, but not when another mailbox has that name now.
         listed = await list_mailboxes(connection, leave(connection))
         listed = self._data.quarantine.steadied(listed)
-        if self._namespaces is None:
-            self._namespaces = await _namespaces(connection)
+        spaces = await self._namespaces(connection)
         shape = tuple((entry.wire, entry.attributes) for entry in listed)
         if shape != self._listed:
             self._rights = await my_rights(connection, _selectable(listed))
             self._listed = shape
         known = self._data.known_mailboxes()
-        mailboxes = tree(listed, self._namespaces, self._rights, known)
+        mailboxes = tree(listed, spaces, self._rights, known)
         self.staged.mailboxes = mailboxes
         return mailboxes
+
+    async def _namespaces(self, connection: Connection) -> Namespaces:
+        """Whose mailboxes are where: as it was saved for the first look, and then as it is."""
+        if self._has_asked_namespaces or (self._data.namespaces and not self._has_listed):
+            self._has_listed = True
+            return self._data.namespaces or Namespaces()
+        self._data.namespaces = await _namespaces(connection)
+        self._has_asked_namespaces = True
+        return self._data.namespaces
 
     def _moved(self, mailbox_id: str, status: Status, columns: MailboxColumns) -> bool:
         """Whether the server's counters differ from what the index agrees with."""
@@ -168,8 +180,22 @@ class Checker:
         return age > PLAIN_FLAGS_SECONDS or not _may_be_unseen(columns, status.unseen)
 
 
+async def _is_gone(connection: Connection, wire: bytes) -> bool:
+    """Whether a mailbox is none any more of which LIST says that it could be selected.
+
+    Dovecot does so with a Maildir that is left only for what is below it.
+    """
+    try:
+        await connection.run(Examine(wire))
+    except MailboxUnavailable:
+        return True
+    except CommandRefused:
+        return False
+    return False
+
+
 async def _namespaces(connection: Connection) -> Namespaces:
-    """Whose mailboxes are where; Exchange 2003 does not bear to be asked."""
+    """What the server says; Exchange 2003 does not bear to be asked."""
     if NO_NAMESPACE in connection.quirks:
         return Namespaces()
     try:

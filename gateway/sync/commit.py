@@ -8,7 +8,7 @@ nobody ever sees an account half way, and each state string stands for one conte
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,20 +50,24 @@ class Staged:
     """What a check found out, until it is committed.
 
     mailboxes: the tree as of the last LIST, None before; drafts: mailboxes that were read to the
-    end, by id.
+    end, by id; closed: mailboxes that are still listed and can not be opened any more.
     """
 
     mailboxes: dict[str, Mailbox] | None = None
     drafts: dict[str, Draft] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
 
 
 def record_of(data: AccountData, staged: Staged) -> Record:
     """All that is new in what a check found, and the rows that were made for it."""
     tree = staged.mailboxes if staged.mailboxes is not None else data.mailboxes
     numbers = data.numbers | data.new_numbers(tree)
+    closed = staged.closed & numbers.keys()
+    for id_ in closed:
+        del numbers[id_]
     changes = []
     for id_, draft in staged.drafts.items():
-        if id_ in tree:
+        if id_ in tree and id_ in numbers:
             draft.columns.number = numbers[id_]
             changes.append(difference(draft.base, draft.columns))
     names = data.index.keywords.names
@@ -73,7 +77,11 @@ def record_of(data: AccountData, staged: Staged) -> Record:
         keywords=list(names[data.committed.keywords :]),
         newcomers=_newcomers(data),
         removed=[id_ for id_ in data.mailboxes if id_ not in tree],
-        listed=[(m, numbers.get(m.id)) for m in _listed_otherwise(data.mailboxes, tree)],
+        listed=[
+            (mailbox, numbers.get(id_))
+            for id_, mailbox in tree.items()
+            if id_ in closed or _is_new(data.mailboxes.get(id_), mailbox)
+        ],
         changes=[change for change in changes if change is not None],
     )
 
@@ -89,12 +97,9 @@ def settle(data: AccountData, staged: Staged) -> None:
             columns.structure_trouble = draft.columns.structure_trouble
 
 
-def _listed_otherwise(old: Mapping[str, Mailbox], new: Mapping[str, Mailbox]) -> Iterable[Mailbox]:
-    """The Mailboxes that are new or have changed, or have another name in IMAP."""
-    for id_, mailbox in new.items():
-        held = old.get(id_)
-        if held is None or dump_mailbox(held) != dump_mailbox(mailbox):
-            yield mailbox
+def _is_new(held: Mailbox | None, mailbox: Mailbox) -> bool:
+    """Whether a Mailbox is new or has changed, or has another name in IMAP."""
+    return held is None or dump_mailbox(held) != dump_mailbox(mailbox)
 
 
 def _newcomers(data: AccountData) -> Newcomers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from gateway.imap.commands.namespace import Namespaces
 from gateway.sync.counts import Counter, Counts
 from gateway.sync.emails import EmailTable
 from gateway.sync.events import EmailEvents
@@ -56,6 +57,7 @@ class AccountData:
             "preview": self.previews,
         }
         self.orders = Orders()
+        self.namespaces: Namespaces | None = None
         self.mailboxes: dict[str, Mailbox] = {}
         self.numbers: dict[str, int] = {}
         self.wires: dict[str, bytes] = {}

@@ -15,6 +15,7 @@ import msgpack
 import numpy as np
 import numpy.typing as npt
 
+from gateway.imap.commands.namespace import Namespace, Namespaces
 from gateway.sync import ids, packing
 from gateway.sync.counts import Counts
 from gateway.sync.data import AccountData, Committed
@@ -82,6 +83,7 @@ def capture(data: AccountData) -> dict[str, Any]:
         "mailboxes": [dump_mailbox(mailbox) for mailbox in data.mailboxes.values()],
         "numbers": data.numbers,
         "past": data.past,
+        "namespaces": _namespaces(data),
         "headers": _last_headers(data),
         "counts": data.shown_counts,
         "figures": [_figures(each) for each in columns],
@@ -96,6 +98,20 @@ def capture(data: AccountData) -> dict[str, Any]:
         document["key"] = emails.key[:size].tobytes()
         document["tail"] = emails.tail[:size].tobytes()
     return document
+
+
+def _namespaces(data: AccountData) -> list[list[tuple[str, str | None]]] | None:
+    if data.namespaces is None:
+        return None
+    kinds = (data.namespaces.personal, data.namespaces.other, data.namespaces.shared)
+    return [[(space.prefix, space.delimiter) for space in spaces] for spaces in kinds]
+
+
+def _load_namespaces(kinds: list[list[tuple[str, str | None]]] | None) -> Namespaces | None:
+    if kinds is None:
+        return None
+    personal, other, shared = (tuple(Namespace(*space) for space in spaces) for spaces in kinds)
+    return Namespaces(personal, other, shared)
 
 
 def _last_headers(data: AccountData) -> list[bytes | None]:
@@ -163,6 +179,7 @@ def _load(document: dict[str, Any], journal: Journal) -> AccountData:
     _load_emails(data, document)
     data.mailboxes = {fields[0]: load_mailbox(fields) for fields in document["mailboxes"]}
     data.past = document["past"]
+    data.namespaces = _load_namespaces(document["namespaces"])
     _load_placements(data, document)
     data.committed, data.is_indexed = Committed.of(data.index), True
     data.shown_counts = {id_: Counts(*counts) for id_, counts in document["counts"].items()}

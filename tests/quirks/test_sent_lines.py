@@ -19,6 +19,7 @@ from gateway.imap.commands.enable import Enable
 from gateway.imap.commands.examine import Close, Examine, Unselect
 from gateway.imap.commands.expunge import Expunge, UidExpunge
 from gateway.imap.commands.fetch import Fetch
+from gateway.imap.commands.fetch_changes import FetchChanges
 from gateway.imap.commands.id import Id
 from gateway.imap.commands.list import List
 from gateway.imap.commands.login import AuthenticateLogin, AuthenticatePlain, Login
@@ -68,7 +69,7 @@ COMMANDS: list[Command[Any]] = [
     Expunge(),
     Fetch(b"1:*", []),
     Fetch(b"1", [items.FLAGS, items.BODYSTRUCTURE, HEADER, items.section()]),
-    Fetch(b"1", [items.FLAGS], 5, vanished=True),
+    FetchChanges(b"1", [items.UID, items.FLAGS], 5, vanished=True),
     GetQuotaRoot(_NAME),
     Id({}),
     Id({"name": "x"}),
