@@ -33,6 +33,9 @@ PLAIN_FLAGS_SECONDS = 30.0
 # For so long after a change, a server with late mod-sequences is asked again what came before it.
 LATE_SECONDS = 10.0
 
+# What was saved of the namespaces is asked again after that: the first answers do not wait for it.
+NAMESPACES_SECONDS = 10.0
+
 log = get_logger(__name__)
 
 
@@ -57,7 +60,7 @@ class Checker:
         self._unfinished: dict[str, Draft] = {}
         self._listed: tuple[object, ...] = ()
         self._rights: dict[bytes, str] = {}
-        self._has_listed = self._has_asked_namespaces = False
+        self._namespaces_until = time.monotonic() + NAMESPACES_SECONDS
         self._flags_compared: dict[str, float] = {}
         self._late: dict[str, _Late] = {}
 
@@ -153,13 +156,12 @@ class Checker:
         return mailboxes
 
     async def _namespaces(self, connection: Connection) -> Namespaces:
-        """Whose mailboxes are where: as it was saved for the first look, and then as it is."""
-        if self._has_asked_namespaces or (self._data.namespaces and not self._has_listed):
-            self._has_listed = True
-            return self._data.namespaces or Namespaces()
-        self._data.namespaces = await _namespaces(connection)
-        self._has_asked_namespaces = True
-        return self._data.namespaces
+        """Whose mailboxes are where: as it was saved at first, and then as it is."""
+        known = self._data.namespaces
+        if known is None or time.monotonic() > self._namespaces_until:
+            known = self._data.namespaces = await _namespaces(connection)
+            self._namespaces_until = float("inf")
+        return known
 
     def _moved(self, mailbox_id: str, status: Status, columns: MailboxColumns) -> bool:
         """Whether the server's counters differ from what the index agrees with."""

@@ -32,6 +32,23 @@ async def test_a_mailbox_deleted_before_it_is_indexed_is_passed_over(
     assert await view(account) == raw.read(server, user)
 
 
+@pytest.mark.parametrize("server", ["maildir"], indirect=True)
+async def test_the_mail_of_a_mailbox_that_is_only_a_parent_any_more_is_gone(
+    server: Dovecot, gateways: Gateways
+) -> None:
+    """Dovecot goes on listing such a Maildir as one that can be selected."""
+    user = server.add_user()
+    server.create(user, "A", "A/B")
+    server.append_all(user, "A", [letter(1)])
+    server.append_all(user, "A/B", [letter(2)])
+    account = await gateways.login(server, user)
+    await account.indexed()
+    delete(server, user)
+    left = [*(await view(account)).mails]
+    assert len(left) == 1
+    assert await view(account) == await view(await gateways.login(server, user))
+
+
 def expunge(server: Dovecot, user: User) -> None:
     with server.imap(user) as client:
         client.select("INBOX")
