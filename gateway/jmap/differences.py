@@ -24,18 +24,6 @@ class Difference(NamedTuple, Generic[Item]):
     added: list[tuple[Item, int]]
 
 
-def up_to(last: Item, old: list[Item], new: list[Item]) -> tuple[list[Item], list[Item]]:
-    """Both results as far as a client has them that has `last` (upToId) as its last one.
-
-    Only if filter and sort are on immutable properties alone, so that nothing changes places with
-    what is behind `last`. Both results as they are if it is not in both.
-    """
-    try:
-        return old[: old.index(last) + 1], new[: new.index(last) + 1]
-    except ValueError:
-        return old, new
-
-
 def difference(
     old: list[Item], new: list[Item], touched: AbstractSet[Item] = frozenset()
 ) -> Difference[Item]:

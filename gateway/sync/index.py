@@ -204,15 +204,6 @@ class AccountIndex:
         self.emails.widen(packed.shape[1])
         self.emails.bits[row] = widen(packed, self.emails.bits.shape[1])[0]
 
-    def rows_in(self, number: int) -> Rows:
-        """Rows of the Emails in a mailbox, each once, in no particular order."""
-        columns = self.mailboxes.get(number)
-        if columns is None:
-            return np.zeros(0, np.int32)
-        rows = columns.rows[columns.shown()]
-        # Only a message that was copied within its mailbox can be there twice.
-        return np.unique(rows) if self.emails.copies else rows
-
     @property
     def nbytes(self) -> int:
         """Octets held by the tables."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.jmap.differences import Difference, difference, up_to
+from gateway.jmap.differences import Difference, difference
 
 OLD = list("abcdef")
 
@@ -49,21 +49,6 @@ def test_what_may_have_moved_is_listed_even_if_it_did_not() -> None:
     """The RFC: the server MUST include all Foos for which the property may have changed."""
     found = difference(OLD, list("xabcef"), touched={"b", "d", "e", "elsewhere"})
     assert found == Difference(["b", "d", "e"], [("x", 0), ("b", 2), ("e", 4)])
-
-
-@pytest.mark.checklist("I04")
-def test_results_are_cut_behind_the_last_one_the_client_has() -> None:
-    new = list("xacyef")
-    assert up_to("c", OLD, new) == (list("abc"), list("xac"))
-    assert difference(*up_to("c", OLD, new)) == Difference(["b"], [("x", 0)])
-    assert difference(*up_to("f", OLD, new)) == difference(OLD, new)
-
-
-@pytest.mark.checklist("I04")
-@pytest.mark.parametrize("last", ["b", "x", "nowhere"])
-def test_last_one_that_is_not_in_both_results_does_not_count(last: str) -> None:
-    new = list("xacyef")
-    assert up_to(last, OLD, new) == (OLD, new)
 
 
 # --- Anything ------------------------------------------------------------------------------------
@@ -127,26 +112,6 @@ def test_client_that_has_the_first_ones_only_is_right_as_far_as_it_goes(
     found = difference(old, new, touched)
     now = client(cached, found, len(new))
     check_start(now, new, [id for id in old[:held] if id not in found.removed])
-
-
-@pytest.mark.checklist("I03", "I04")
-@given(results, results, st.integers(0, 10), st.data())
-def test_client_that_has_all_up_to_an_id_is_right_as_far_as_it_goes(
-    old: list[int], come: list[int], held: int, data: st.DataObject
-) -> None:
-    """Filter and sort are on immutable properties: what stays, stays in order."""
-    gone = data.draw(st.frozensets(st.sampled_from(old))) if old else frozenset()
-    new = [id for id in old if id not in gone]
-    for id in come:
-        if id not in old:
-            new.insert(data.draw(st.integers(0, len(new))), id)
-    held = min(held, len(old))
-    pair = up_to(old[held - 1], old, new) if held else (old, new)
-    found = difference(*pair)
-    whole = difference(old, new)
-    assert set(found.removed) <= set(whole.removed)
-    assert set(found.added) <= set(whole.added)
-    check_start(client(old[:held], found, len(new)), new, [i for i in old[:held] if i in new])
 
 
 def check_start(now: list[int | None], new: list[int], kept: list[int]) -> None:

@@ -12,3 +12,9 @@ def add(index: AccountIndex, number: int, arrivals: Arrivals) -> tuple[Rows, Row
     rows, made = index.rows_of(arrivals)
     index.place(number, Placed(arrivals.uids, rows, arrivals.bits, arrivals.modseqs))
     return rows, made
+
+
+def rows_in(index: AccountIndex, number: int) -> list[int]:
+    """Rows of the Emails in a mailbox, each once."""
+    columns = index.mailbox(number)
+    return sorted({*columns.rows[columns.shown()].tolist()})

@@ -12,6 +12,7 @@ from gateway.sync import ids, ingest
 from gateway.sync.data import AccountData
 from gateway.sync.identity import Tier, is_named, of_fingerprints, of_items
 from gateway.sync.journal import Journal
+from tests.sync import placing
 
 # A message is (its text, its size).
 messages = st.tuples(st.sampled_from("ab"), st.integers(1, 2))
@@ -43,7 +44,7 @@ def arrive(
 
 
 def ids_in(account: AccountData, number: int) -> list[str]:
-    return sorted(account.emails.id(row) for row in account.index.rows_in(number).tolist())
+    return sorted(account.emails.id(row) for row in placing.rows_in(account.index, number))
 
 
 @pytest.mark.checklist("A09", "N02")

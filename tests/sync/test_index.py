@@ -123,7 +123,7 @@ def check(model: Model, index: AccountIndex) -> None:
         columns = index.mailbox(number)
         assert columns.uids.tolist() == sorted(model.mailboxes[number])
         inside = {w for w in range(9) if any(n == number for n, _ in model.shown(w))}
-        rows = index.rows_in(number).tolist()
+        rows = placing.rows_in(index, number)
         assert sorted(emails.id(row) for row in rows) == sorted(
             ids.email_id(digest(w)) for w in inside
         )
