@@ -25,3 +25,23 @@ def grown(column: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     out = np.zeros((capacity, *column.shape[1:]), column.dtype)
     out[: len(column)] = column
     return out
+
+
+def distinct(numbers: npt.NDArray[Any], size: int) -> npt.NDArray[np.int64]:
+    """The distinct ones of numbers below `size`, ascending.
+
+    Where they are not much fewer than `size` this takes a tenth of the time of np.unique().
+    """
+    present = np.zeros(size, np.bool_)
+    present[numbers] = True
+    return np.flatnonzero(present)
+
+
+def ranked(
+    numbers: npt.NDArray[Any], size: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The distinct ones of numbers below `size`, ascending; and the place of each among them."""
+    known = distinct(numbers, size)
+    places = np.zeros(size, np.int64)
+    places[known] = np.arange(len(known))
+    return known, places[numbers]

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gateway.sync.arrays import Bits, Mask, Rows
+from gateway.sync.arrays import Bits, Mask, Rows, distinct, ranked
 from gateway.sync.emails import NOWHERE, EmailTable
 from gateway.sync.events import EmailEvents
 from gateway.sync.index import AccountIndex
@@ -138,9 +138,9 @@ def _tally(
     emails: EmailTable, rows: Rows, unread: Mask, places: _Places, trash: int | None
 ) -> _Tally:
     """The four counts by mailbox number, of rows that are the whole of their Threads."""
-    known, threads = np.unique(emails.thread[rows], return_inverse=True)
-    distinct, column = np.unique(places.numbers, return_inverse=True)
-    at, width = places.at, len(distinct)
+    known, threads = ranked(emails.thread[rows], len(emails.thread_keys))
+    mailboxes, column = ranked(places.numbers, NOWHERE)
+    at, width = places.at, len(mailboxes)
     in_trash = places.numbers == (NOWHERE if trash is None else trash)
     news = unread[at]
     is_unread = np.zeros(len(known), np.bool_)
@@ -155,14 +155,12 @@ def _tally(
         np.bincount(pairs[is_unread[pairs // width]] % width, minlength=width) if width else column,
     )
     counts = np.stack(columns, axis=1).astype(np.int64)
-    counts[distinct == trash, 3] = len(there)
-    return dict(zip(distinct.tolist(), counts, strict=True))
+    counts[mailboxes == trash, 3] = len(there)
+    return dict(zip(mailboxes.tolist(), counts, strict=True))
 
 
 def _distinct(values: npt.NDArray[Any], size: int) -> npt.NDArray[np.int64]:
     """The distinct ones of numbers below `size`, ascending."""
     if size > _DENSE:
         return np.unique(values)
-    present = np.zeros(size, np.bool_)
-    present[values] = True
-    return np.flatnonzero(present)
+    return distinct(values, size)

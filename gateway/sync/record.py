@@ -87,7 +87,12 @@ def difference(old: MailboxColumns, new: MailboxColumns) -> MailboxChange | None
     reset = old.uidvalidity != new.uidvalidity
     if reset:
         old = MailboxColumns(new.number)
-    at = old.positions(new.uids)
+    if np.array_equal(old.uids, new.uids):
+        at = np.arange(len(new.uids), dtype=np.int32)
+        gone = old.uids[:0]
+    else:
+        at = old.positions(new.uids)
+        gone = old.uids[new.positions(old.uids) < 0]
     common = np.flatnonzero(at >= 0)
     was = Placed(old.uids, old.rows, old.bits, old.modseqs).only(at[common])
     now = Placed(new.uids, new.rows, new.bits, new.modseqs)
@@ -100,7 +105,7 @@ def difference(old: MailboxColumns, new: MailboxColumns) -> MailboxChange | None
         highestmodseq=new.highestmodseq,
         exists=new.exists,
         reset=reset,
-        gone=old.uids[new.positions(old.uids) < 0],
+        gone=gone,
         flagged=kept.only(flagged),
         added=now.only(at < 0),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gateway.sync.arrays import Rows
+from gateway.sync.arrays import Rows, distinct
 from gateway.sync.emails import NOWHERE, EmailTable
 from gateway.sync.events import EmailEvents, merged, no_emails
 from gateway.sync.keywords import widen
@@ -21,8 +21,8 @@ class Recorder:
 
     def note(self, rows: Rows) -> None:
         """Rows that are about to change, possibly some of them more than once."""
-        rows = np.unique(rows)
         emails = self._emails
+        rows = distinct(rows, emails.size).astype(np.int32)
         was = emails.home_mailbox[rows] != NOWHERE
         bits, mailbox = emails.bits[rows], emails.home_mailbox[rows]
         further = {row: _further(emails, row) for row in rows.tolist() if row in emails.copies}
