@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 from aiohttp import ClientResponse, web
@@ -520,7 +520,8 @@ LARGE = "x" * (8 << 20)  # more than the system takes for a client that does not
 END = b"\r\n0\r\n\r\n"  # RFC 9112 §7.1: of a response in chunks
 
 
-async def stall(client: Client, account: FakeAccount) -> asyncio.StreamReader:
+@asynccontextmanager
+async def stalled(client: Client, account: FakeAccount) -> AsyncIterator[asyncio.StreamReader]:
     """Open a stream, and change a state that fills all buffers on its way."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port, limit=1 << 16)
     credentials = basic()["Authorization"]
@@ -529,18 +530,20 @@ async def stall(client: Client, account: FakeAccount) -> asyncio.StreamReader:
     await reader.readuntil(b"id: ")
     account.change(Email=LARGE)
     await reader.readuntil(b"data: ")
-    return reader
+    yield reader
+    writer.close()
 
 
 async def test_slow_client_gets_the_latest_only(client: Client, account: FakeAccount) -> None:
-    reader = await stall(client, account)
-    for number in range(1, 1000):
-        account.change(Email=f"e{number}")
-        await asyncio.sleep(0)
-    async with asyncio.timeout(SECONDS):
+    async with stalled(client, account) as reader, asyncio.timeout(SECONDS):
+        for number in range(1, 1000):
+            account.change(Email=f"e{number}")
+            await asyncio.sleep(0)
         received = b""
         while b'{"Email":"e' not in received:
-            received = received[-100:] + await reader.read(1 << 20)
+            octets = await reader.read(1 << 20)
+            assert octets, "the stream goes on"
+            received = received[-100:] + octets
         account.end()
         received += await reader.read()
     assert b'{"Email":"e999"}' in received
@@ -552,8 +555,7 @@ async def test_client_that_takes_nothing_is_cut_off(
     client: Client, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(eventsource, "_STALL_SECONDS", 0.1)
-    reader = await stall(client, account)
-    async with asyncio.timeout(SECONDS):
+    async with stalled(client, account) as reader, asyncio.timeout(SECONDS):
         while account.listeners:
             await asyncio.sleep(0)
         received = await reader.read()
@@ -564,6 +566,6 @@ async def test_client_that_takes_nothing_is_cut_off(
 async def test_client_that_takes_nothing_does_not_hold_up_the_shutdown(
     client: Client, account: FakeAccount
 ) -> None:
-    await stall(client, account)
-    await client.server.close()
-    assert account.listeners == []
+    async with stalled(client, account):
+        await client.server.close()
+        assert account.listeners == []
