@@ -36,7 +36,7 @@ KEPT_RECORDS: Final = 64
 CHECKPOINT_RECORDS: Final = 256
 """Records after which a checkpoint is due: what a node that loads the account has to apply."""
 DEADLINE: Final = 1.0
-"""Seconds that an answer waits for the store, which is there to make it faster."""
+"""Seconds after which a store that does not answer counts as failing."""
 GRACE_SECONDS: Final = 30.0
 """For so long a store may fail before an account goes on without it."""
 EPOCH_OCTETS: Final = 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -37,8 +38,8 @@ async def test_idle_hands_on_everything_until_it_is_stopped() -> None:
         assert [each.line for each in received] == [b"IDLE", b"NOOP"]
 
 
-async def test_idle_outlasts_a_silent_server_and_begins_anew() -> None:
-    stop = asyncio.Event()
+def idled_three_times(stop: asyncio.Event) -> Callable[[Peer], Awaitable[None]]:
+    """A server that says nothing while somebody idles; the third time is the last."""
 
     async def script(peer: Peer) -> None:
         for number in range(3):
@@ -49,7 +50,12 @@ async def test_idle_outlasts_a_silent_server_and_begins_anew() -> None:
             assert await peer.line() == b"DONE"
             await peer.ok(command)
 
-    async with session(b"IMAP4rev1 IDLE", script) as (connection, received):
+    return script
+
+
+async def test_idle_outlasts_a_silent_server_and_begins_anew() -> None:
+    stop = asyncio.Event()
+    async with session(b"IMAP4rev1 IDLE", idled_three_times(stop)) as (connection, received):
         await asyncio.wait_for(idle(connection, lambda _: None, stop, 0.02), 10)
         assert [each.line for each in received] == [b"IDLE"] * 3
 
@@ -79,17 +85,7 @@ async def test_idle_begins_anew_before_the_server_logs_out(
     """RFC 9051 §6.3.13, also when it speaks."""
     monkeypatch.setattr(idle_module, "_LONGEST_SECONDS", 0.05)
     stop = asyncio.Event()
-
-    async def script(peer: Peer) -> None:
-        for number in range(3):
-            command = await peer.command()
-            await peer.send(b"+ idling")
-            if number == 2:
-                stop.set()
-            assert await peer.line() == b"DONE"
-            await peer.ok(command)
-
-    async with session(b"IMAP4rev1 IDLE", script) as (connection, received):
+    async with session(b"IMAP4rev1 IDLE", idled_three_times(stop)) as (connection, received):
         await asyncio.wait_for(idle(connection, lambda _: None, stop), 10)
         assert [each.line for each in received] == [b"IDLE"] * 3
 
