@@ -70,6 +70,7 @@ class Account:
 
     is_superseded: another node has gone on with another lineage of the account; this one is to be
     replaced, and answers nothing any more. on_superseded is called when that happens.
+    write_lock: held by whoever changes something on the server.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Account:
         self.content = Content(Reader(data, pool), shelf)
         self.searching = Searching(data, pool, self.recheck, self.content.load_headers)
         self.is_superseded = False
+        self.write_lock = asyncio.Lock()
         self._on_superseded = on_superseded
         self._shelf = shelf
         self._ledger = ledger

@@ -1,0 +1,160 @@
+"""RFC 9051 §6.3.12: adding messages to an account, each of them once.
+
+When the connection is lost after all of a message was sent, the server may have kept it or not. So
+it is looked for among what is new in the account, for a while, and never sent a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from gateway.imap.commands.append import Appended
+from gateway.imap.commands.append import append as append_message
+from gateway.imap.errors import AuthenticationFailed, CommandRefused, ImapError
+from gateway.imap.wire.encode import Upload
+from gateway.mime.threading import field_values
+from gateway.sync.account import Account
+from gateway.sync.data import AccountData
+from gateway.sync.failures import Failure, FailureKind, of_refusal
+from gateway.sync.write_plan import flag_of
+
+_ATTEMPTS = 2
+_LOOKS = (0.0, 0.5, 2.0)
+"""Pauses before each look for a message of which it is not known whether it was added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message to be added to mailboxes, which has `size` octets.
+
+    chunks: gives these octets, from the start each time it is called. message_id: as it stands in
+    the header, with angle brackets; None if it has none.
+    """
+
+    mailbox_ids: frozenset[str]
+    keywords: frozenset[str]
+    received: datetime
+    size: int
+    chunks: Callable[[], AsyncIterator[bytes]]
+    message_id: bytes | None
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A letter that was sent: where it is, if the server has told."""
+
+    letter: Letter
+    mailbox_id: str
+    place: Appended | None
+
+
+async def append(
+    account: Account, letters: Sequence[Letter], refresh: Callable[[], Awaitable[None]]
+) -> list[int | Failure]:
+    """Add each message to the first of its mailboxes; the rows of the Emails they are now.
+
+    refresh: reads the account again. Raises what that does, and AuthenticationFailed.
+    """
+    known = account.data.emails.size
+    sent = [await _send(account, letter) for letter in letters]
+    found: dict[int, int] = {}
+    for pause in _LOOKS:
+        await asyncio.sleep(pause)
+        await refresh()
+        for at, each in enumerate(sent):
+            if isinstance(each, _Sent) and at not in found:
+                row = _row(account.data, each, known, set(found.values()))
+                if row is not None:
+                    found[at] = row
+        if all(isinstance(each, Failure) or at in found for at, each in enumerate(sent)):
+            break
+    return [
+        each if isinstance(each, Failure) else found.get(at, Failure(FailureKind.UNAVAILABLE))
+        for at, each in enumerate(sent)
+    ]
+
+
+async def _send(account: Account, letter: Letter) -> _Sent | Failure:
+    data = account.data
+    mailbox_id = min(letter.mailbox_ids)
+    mailbox = data.mailboxes.get(mailbox_id)
+    if not letter.mailbox_ids <= data.numbers.keys() or mailbox is None or mailbox.wire is None:
+        return Failure(FailureKind.NO_MAILBOX)
+    flags = sorted(map(flag_of, letter.keywords))
+    attempts = _ATTEMPTS
+    while True:
+        chunks = _Counted(letter.chunks())
+        try:
+            async with account.pool.connection() as connection:
+                message_id = (
+                    letter.message_id.decode("ascii", "replace") if letter.message_id else None
+                )
+                place = await append_message(
+                    connection,
+                    mailbox.wire,
+                    Upload(letter.size, chunks),
+                    flags,
+                    letter.received,
+                    message_id,
+                )
+                return _Sent(letter, mailbox_id, place)
+        except CommandRefused as refused:
+            return of_refusal(refused)
+        except AuthenticationFailed:
+            raise
+        except ImapError as error:
+            attempts -= 1
+            if chunks.octets >= letter.size:
+                return _Sent(letter, mailbox_id, None)
+            if not attempts:
+                return Failure(FailureKind.UNAVAILABLE, str(error))
+
+
+class _Counted:
+    """Counts the octets that were taken: what was not sent in full, no server has kept."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.octets = 0
+
+    def __aiter__(self) -> _Counted:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await anext(self._chunks)
+        self.octets += len(chunk)
+        return chunk
+
+
+def _row(data: AccountData, sent: _Sent, known: int, taken: set[int]) -> int | None:
+    """The Email that a letter is now.
+
+    It is where the server has told; else, or if another client has moved it on since, it is a new
+    one that is alike.
+    """
+    columns = data.columns(sent.mailbox_id)
+    place = sent.place
+    if place is not None and columns is not None and columns.uidvalidity == place.uidvalidity:
+        at = int(columns.positions(np.array([place.uid], np.uint32))[0])
+        if at >= 0:
+            return int(columns.rows[at])
+    for row in range(known, data.emails.size):
+        if row not in taken and _is_like(data, row, sent.letter):
+            return row
+    return None
+
+
+def _is_like(data: AccountData, row: int, letter: Letter) -> bool:
+    """Whether an Email may be a letter, by its size and its Message-ID."""
+    if int(data.emails.octets[row]) != letter.size:
+        return False
+    header = data.headers.get(row)
+    if header is None:
+        return False
+    (message_id,) = field_values(header, (b"message-id",))
+    return message_id.strip() == (letter.message_id or b"").strip()

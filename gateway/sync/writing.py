@@ -1,0 +1,254 @@
+r"""Design §9: changing what is on the server, so that it is done once, and the truth is told.
+
+Whoever writes holds the account: it is complete and up to date then, and nobody else of this
+process writes to it. What is to be so is turned into commands, and after these the account is read
+again, so that a client reads its own writes at once. When a connection is lost, that shows as well
+what has been done, and what is not so yet is done again. An Email of which something was refused
+is put back to what it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import groupby
+
+from gateway.imap.commands.copy import Copied, copy
+from gateway.imap.commands.expunge import remove
+from gateway.imap.commands.move import move
+from gateway.imap.commands.select import Select, is_storable
+from gateway.imap.commands.store import store
+from gateway.imap.connection import Connection
+from gateway.imap.errors import (
+    AuthenticationFailed,
+    CommandRefused,
+    ImapError,
+    ServerBusy,
+)
+from gateway.sync.account import Account
+from gateway.sync.appending import Letter, append
+from gateway.sync.data import AccountData
+from gateway.sync.errors import MailboxChanged
+from gateway.sync.failures import Failure, FailureKind, Unknown, of_refusal
+from gateway.sync.write_plan import Action, Order, Step, Verb, flag_of, inverses, plan
+
+WAIT_SECONDS = 60.0
+"""For so long a writer waits for others to be done."""
+_ROUNDS = 3
+# Of a command that is refused for many messages, halves find those it is refused for; so many
+# refusals are borne.
+_REFUSALS = 32
+
+
+@asynccontextmanager
+async def writing(account: Account) -> AsyncIterator[Writing]:
+    """Hold the account for writing.
+
+    Raises ImapError; ServerBusy when others write for too long; NotCommitted.
+    """
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await account.write_lock.acquire()
+    except TimeoutError:
+        raise ServerBusy(None, f"other changes take more than {WAIT_SECONDS:g} s") from None
+    try:
+        await account.indexed()
+        await account.fresh()
+        yield Writing(account)
+    finally:
+        account.write_lock.release()
+
+
+class Writing:
+    """An account that is held for writing."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    @property
+    def data(self) -> AccountData:
+        """What the account is, as of the last look."""
+        return self.account.data
+
+    async def refresh(self) -> None:
+        """Read what has changed on the server. Raises Unknown, NotCommitted."""
+        try:
+            await self.account.recheck()
+        except ImapError as error:
+            raise Unknown(str(error)) from error
+
+    # --- Emails that there are -------------------------------------------------------------------
+
+    async def change(self, orders: Mapping[int, Order]) -> dict[int, Failure | None]:
+        """Do what is ordered of Emails, by row; why not, of each of which it was not done.
+
+        Raises Unknown, NotCommitted, and AuthenticationFailed.
+        """
+        back = inverses(self.data, orders)
+        failures: dict[int, Failure] = {}
+        lost: ImapError | None = None
+        for _ in range(_ROUNDS):
+            lost = await _Round(self.account, failures).run(self._left(orders, failures))
+            await self.refresh()
+            if lost is None:
+                break
+        else:
+            for step in self._left(orders, failures):
+                fail(failures, step, Failure(FailureKind.UNAVAILABLE, str(lost)))
+        await self._put_back({row: back[row] for row in failures})
+        visible = self.data.emails.visible()
+        for row, order in orders.items():
+            if row not in failures and not order.destroy and not visible[row]:
+                failures[row] = Failure(FailureKind.NOT_FOUND)
+        return {row: failures.get(row) for row in orders}
+
+    def _left(self, orders: Mapping[int, Order], failures: dict[int, Failure]) -> list[Step]:
+        """What is not done yet of that which can be; failures get what can not."""
+        known = self.data.numbers.keys()
+        for row, order in orders.items():
+            if row not in failures and not order.add_mailboxes <= known:
+                failures[row] = Failure(FailureKind.NO_MAILBOX)
+        return plan(self.data, {row: o for row, o in orders.items() if row not in failures})
+
+    async def _put_back(self, orders: Mapping[int, Order]) -> None:
+        """RFC 8620 §5.3: an update is done as a whole, or not at all."""
+        if steps := self._left(orders, {}):
+            await _Round(self.account, {}).run(steps)
+            await self.refresh()
+
+    # --- Emails that are new ---------------------------------------------------------------------
+
+    async def append(self, letters: Sequence[Letter]) -> list[int | Failure]:
+        """Add messages; the rows of the Emails they are now, or why one was not added.
+
+        Raises Unknown, NotCommitted, and AuthenticationFailed.
+        """
+        added = await append(self.account, letters, self.refresh)
+        further = {
+            row: Order(add_mailboxes=letter.mailbox_ids)
+            for letter, row in zip(letters, added, strict=True)
+            if isinstance(row, int) and len(letter.mailbox_ids) > 1
+        }
+        failures = await self.change(further) if further else {}
+        half = {row: Order(destroy=True) for row, failure in failures.items() if failure}
+        if half:
+            await self.change(half)
+        return [failures.get(row) or row if isinstance(row, int) else row for row in added]
+
+
+class _Round:
+    """Takes the steps of a plan; `failures` gets the rows of which something was refused."""
+
+    def __init__(self, account: Account, failures: dict[int, Failure]) -> None:
+        self._account = account
+        self._failures = failures
+        self._refusals = _REFUSALS
+
+    async def run(self, steps: Iterable[Step]) -> ImapError | None:
+        """The error that ended it before all was done, if one did."""
+        for number, of_mailbox in groupby(steps, lambda step: step.action.number):
+            todo = list(of_mailbox)
+            try:
+                await self._run_in(number, todo)
+            except CommandRefused as refused:
+                for step in todo:
+                    fail(self._failures, step, of_refusal(refused))
+            except AuthenticationFailed:
+                raise
+            except ImapError as error:
+                return error
+        return None
+
+    async def _run_in(self, number: int, steps: Sequence[Step]) -> None:
+        data = self._account.data
+        wire = data.by_number()[number].wire
+        if wire is None:
+            raise MailboxChanged
+        async with self._account.pool.connection(wire, examined=False) as connection:
+            await _select(connection, wire, data.index.mailbox(number).uidvalidity)
+            for step in steps:
+                await self._take(connection, step.without(self._failures))
+
+    async def _take(self, connection: Connection, step: Step) -> None:
+        """One step, in halves where it is refused for some of the messages."""
+        if not step.rows:
+            return
+        if failure := _foreseen(connection, step.action):
+            fail(self._failures, step, failure)
+            return
+        try:
+            await _carry_out(connection, self._account.data, step)
+        except CommandRefused as refused:
+            failure = of_refusal(refused)
+            done = refused.partial.uids if isinstance(refused.partial, Copied) else None
+            rest = {u: r for u, r in step.rows.items() if u not in (done or {})}
+            if len(rest) == 1 or failure.kind in _OF_ALL or not self._refusals:
+                fail(self._failures, Step(step.action, rest), failure)
+                return
+            self._refusals -= 1
+            uids = sorted(rest)
+            for half in (uids[: len(uids) // 2], uids[len(uids) // 2 :]):
+                await self._take(connection, Step(step.action, {u: rest[u] for u in half}))
+
+
+def fail(failures: dict[int, Failure], step: Step, failure: Failure) -> None:
+    """Note why a step is not taken, for each Email of it that has not failed before."""
+    for row in step.rows.values():
+        failures.setdefault(row, failure)
+
+
+# What holds for all messages of a mailbox.
+_OF_ALL = frozenset(
+    {
+        FailureKind.FORBIDDEN,
+        FailureKind.NO_MAILBOX,
+        FailureKind.KEYWORDS,
+        FailureKind.UNAVAILABLE,
+    }
+)
+
+
+async def _select(connection: Connection, wire: bytes, uidvalidity: int) -> None:
+    """Open a mailbox for writing, unless it is. Raises MailboxChanged, CommandRefused."""
+    selected = connection.selected
+    if selected is None or selected.mailbox != wire or selected.read_only:
+        selected = await connection.run(Select(wire))
+    if selected.uidvalidity != uidvalidity:
+        raise MailboxChanged
+
+
+def _foreseen(connection: Connection, action: Action) -> Failure | None:
+    """What the server has said will not be, and would not say again in so many words."""
+    selected = connection.selected
+    if selected is None:
+        return None
+    if selected.read_only and action.verb is not Verb.COPY:
+        return Failure(FailureKind.FORBIDDEN, "the mailbox is read-only")
+    if not all(is_storable(selected, flag_of(keyword)) for keyword in action.add):
+        return Failure(FailureKind.KEYWORDS)
+    return None
+
+
+async def _carry_out(connection: Connection, data: AccountData, step: Step) -> None:
+    action, uids = step.action, sorted(step.rows)
+    match action.verb:
+        case Verb.STORE:
+            if action.add:
+                await store(connection, uids, "+FLAGS", sorted(map(flag_of, action.add)))
+            if action.remove:
+                await store(connection, uids, "-FLAGS", sorted(map(flag_of, action.remove)))
+        case Verb.COPY:
+            await copy(connection, uids, _wire(data, action.target))
+        case Verb.MOVE:
+            await move(connection, uids, _wire(data, action.target))
+        case Verb.REMOVE:
+            await remove(connection, uids)
+
+
+def _wire(data: AccountData, number: int) -> bytes:
+    """The name of a mailbox. Raises MailboxChanged."""
+    mailbox = data.by_number().get(number)
+    if mailbox is None or mailbox.wire is None:
+        raise MailboxChanged
+    return mailbox.wire
