@@ -32,6 +32,8 @@ LADDER: dict[str, Options | cyrus_config.Options] = {
     "no-esearch": Options(without=("ESEARCH", "SORT", "SORT=DISPLAY", "ESORT", "CONTEXT=SEARCH")),
     # Only Dovecot has X-GUID, so ids of messages and mailboxes are derived for any other name.
     "no-guids": Options(extra="imap_id_send = name other"),
+    "no-move": Options(without=("MOVE",)),
+    "no-uidplus": Options(without=("UIDPLUS", "MOVE")),
     "no-preview": Options(without=("PREVIEW", "PREVIEW=FUZZY", "SNIPPET=FUZZY")),
     "maildir": Options(mail_format="maildir"),
     "mdbox": Options(mail_format="mdbox"),
