@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.imap.errors import AuthenticationFailed
 from gateway.jmap.errors import MethodError
-from gateway.jmap.registry import CallContext, Method, Registry, Run
+from gateway.jmap.registry import Call, Method, Registry, Run
 from gateway.jmap.spec import DataType
 from gateway.obs.log import get_logger
 from gateway.obs.metrics import HTTP_REQUESTS, METHOD_CALLS
@@ -67,7 +67,7 @@ class ObservedRegistry(Registry):
         """See Registry. A method that does not exist is not measured."""
         run = super().method(name, opened)
 
-        async def observed(call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+        async def observed(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
             start = time.perf_counter()
             outcome = "serverFail"
             try:

@@ -11,7 +11,7 @@ from gateway.jmap.envelope import Invocation, Request
 from gateway.jmap.errors import MethodError, request_too_large
 from gateway.jmap.limits import Limits
 from gateway.jmap.references import Budget, Response, resolve
-from gateway.jmap.registry import AccountRef, CallContext, Registry
+from gateway.jmap.registry import AccountRef, Call, Registry
 
 # Says nothing about the exception: its text may carry what is no business of the client.
 _UNEXPECTED = MethodError("serverFail", "An unexpected error occurred. It has been logged.")
@@ -40,7 +40,7 @@ async def dispatch(request: Request, context: Context) -> list[bytes]:
     A call that fails does not stop those after it.
     """
     opened = context.registry.opened(request.using)
-    call = CallContext(context.accounts, context.limits, dict(request.created_ids or {}))
+    call = Call(context.accounts, context.limits, dict(request.created_ids or {}))
     budget = Budget(context.limits)
     responses: list[Response] = []
     room = context.limits.max_size_response

@@ -56,6 +56,38 @@ class MethodError(Exception):
         return arguments
 
 
+class SetError(Exception):
+    """RFC 8620 §5.3: one object is not created, updated or destroyed; the others are not touched.
+
+    `type` and `description` as in MethodError. `properties` are all that are invalid (only with
+    type "invalidProperties"), `further` the members that some error types define: "existingId"
+    of alreadyExists, "notFound" of blobNotFound.
+    """
+
+    def __init__(
+        self,
+        type: str,
+        description: str | None = None,
+        *,
+        properties: Iterable[str] = (),
+        **further: Any,
+    ) -> None:
+        super().__init__(f"{type}: {description}" if description else type)
+        self.type = type
+        self.description = description
+        self.properties = tuple(properties)
+        self.further = further
+
+    def members(self) -> dict[str, Any]:
+        """The SetError object, as the client gets it."""
+        members: dict[str, Any] = {"type": self.type}
+        if self.description is not None:
+            members["description"] = self.description
+        if self.properties:
+            members["properties"] = list(self.properties)
+        return members | self.further
+
+
 class DefectiveResult(Exception):
     """What a data type returned to a standard method breaks the rules of RFC 8620 §5.
 
@@ -106,6 +138,11 @@ def cannot_calculate_changes(description: str | None = None) -> MethodError:
 def too_many_changes(description: str | None = None) -> MethodError:
     """RFC 8620 §5.6: a query has more changes than the client's `maxChanges`."""
     return MethodError("tooManyChanges", description)
+
+
+def invalid_properties(properties: Iterable[str], description: str | None = None) -> SetError:
+    """RFC 8620 §5.3: these properties of an object are not valid, each for a reason of its own."""
+    return SetError("invalidProperties", description, properties=sorted(properties))
 
 
 def quoted(names: Iterable[str]) -> str:

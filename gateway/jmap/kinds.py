@@ -69,5 +69,22 @@ def list_of(kind: Kind) -> Kind:
     )
 
 
+def map_of(key: Kind, kind: Kind) -> Kind:
+    """An object used as a map: its member names are of the kind `key`, its values of `kind`."""
+    return Kind(
+        f"{key.name}[{kind.name}]",
+        lambda value: (
+            isinstance(value, dict)
+            and all(map(key.accepts, value))
+            and all(map(kind.accepts, value.values()))
+        ),
+    )
+
+
+def set_of(key: Kind) -> Kind:
+    """A set, as JMAP writes it: a map in which every value is true."""
+    return map_of(key, Kind("Boolean", lambda value: value is True))
+
+
 STRING_LIST: Final = list_of(STRING)
 ID_LIST: Final = list_of(ID)

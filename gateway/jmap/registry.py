@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.jmap.arguments import check
-from gateway.jmap.errors import MethodError, invalid_arguments
+from gateway.jmap.call import CORE, AccountRef, Call
+from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.changes import changes
 from gateway.jmap.methods.get import get
 from gateway.jmap.methods.query import query
 from gateway.jmap.methods.query_changes import query_changes
-from gateway.jmap.spec import ACCOUNT_ID, CORE, DataType, Special
+from gateway.jmap.spec import ACCOUNT_ID, DataType, Special
+
+__all__ = ["AccountRef", "Call", "Method", "Registry", "Run"]
 
 # RFC 8620 §1.8 wants each capability named in `using`. Mail clients in use send mail through the
 # mail capability alone, so that one opens the family they work with.
@@ -29,46 +32,7 @@ _OPENS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AccountRef:
-    """An account that the user may use; `account` is what the types' own functions get.
-
-    `capabilities` are those of the account (RFC 8620 §2, accountCapabilities).
-    """
-
-    account: Any
-    capabilities: frozenset[str]
-    is_read_only: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CallContext:
-    """What a method call knows beyond its arguments.
-
-    `created_ids` maps the creation ids of this request to ids (RFC 8620 §3.3); methods add to it.
-    """
-
-    accounts: Mapping[str, AccountRef]
-    limits: Limits
-    created_ids: dict[str, str]
-
-    def account(self, arguments: Mapping[str, Any], capability: str) -> AccountRef:
-        """The account that the argument `accountId` names.
-
-        Raises MethodError invalidArguments, accountNotFound or accountNotSupportedByMethod.
-        """
-        account_id = arguments.get("accountId")
-        if not isinstance(account_id, str):
-            raise invalid_arguments('The argument "accountId" must be given, of type Id.')
-        reference = self.accounts.get(account_id)
-        if reference is None:
-            raise MethodError("accountNotFound")
-        if capability not in reference.capabilities:
-            raise MethodError("accountNotSupportedByMethod")
-        return reference
-
-
-Run = Callable[[CallContext, dict[str, Any]], Awaitable[dict[str, Any]]]
+Run = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +96,7 @@ Standard = Callable[[DataType, Any, dict[str, Any], Limits], Awaitable[dict[str,
 
 
 def _standard(data_type: DataType, verb: str, method: Standard) -> Method:
-    async def run(call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def run(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
         reference = call.account(arguments, data_type.capability)
         return await method(data_type, reference.account, arguments, call.limits)
 
@@ -140,10 +104,10 @@ def _standard(data_type: DataType, verb: str, method: Standard) -> Method:
 
 
 def _special(data_type: DataType, special: Special) -> Method:
-    async def run(call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def run(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
         reference = call.account(arguments, data_type.capability)
         checked = check(arguments, (ACCOUNT_ID, *special.arguments))
-        answer = await special.run(reference.account, checked, call.limits)
+        answer = await special.run(reference.account, checked, call)
         return {"accountId": checked["accountId"], **answer}
 
     return Method(f"{data_type.name}/{special.verb}", data_type.capability, run)

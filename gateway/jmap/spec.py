@@ -12,11 +12,12 @@ properties to the type's `load`, which thus never derives them from property nam
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from gateway.jmap.arguments import Argument, distinct
+from gateway.jmap.call import CORE, Call
 from gateway.jmap.kinds import (
     BOOLEAN,
     INT,
@@ -28,9 +29,33 @@ from gateway.jmap.kinds import (
     list_of,
     nullable,
 )
-from gateway.jmap.limits import Limits
+from gateway.jmap.settable import (
+    ABSENT,
+    REQUIRED,
+    Change,
+    Copy,
+    CopyRequest,
+    CopyResult,
+    Set,
+    Settable,
+    Setting,
+)
 
-CORE: Final = "urn:ietf:params:jmap:core"
+# Declarations of types take all of this from here.
+__all__ = [
+    "ABSENT",
+    "CORE",
+    "REQUIRED",
+    "Argument",
+    "Call",
+    "Change",
+    "Copy",
+    "CopyRequest",
+    "CopyResult",
+    "Set",
+    "Settable",
+    "Setting",
+]
 
 # --- RFC 8620 §5: what a type declares ---------------------------------------------------------
 
@@ -40,30 +65,13 @@ class Property:
     """A property of the objects of a type (all but `id`, which every type has).
 
     `sources` is what must be read to fill it; `default` says whether /get returns it when the
-    client names no properties.
+    client names no properties; without `settable` only the server sets it.
     """
 
     name: str
     sources: frozenset[str]
     default: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """An argument of a method; required if its kind does not accept its default.
-
-    That is RFC 8620 §3.5: null is the default wherever the signature allows it.
-    """
-
-    name: str
-    kind: Kind
-    default: Any = None
-
-    def __post_init__(self) -> None:
-        if self.default is not None and not self.kind.accepts(self.default):
-            raise ValueError(
-                f"argument {self.name}: default {self.default!r} is no {self.kind.name}"
-            )
+    settable: Settable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,7 @@ class Get:
     dynamic: Callable[[str], Property | None] | None = None
 
     def __post_init__(self) -> None:
-        _distinct("argument of /get", [a.name for a in GET_ARGUMENTS + self.arguments])
+        distinct("argument of /get", [a.name for a in GET_ARGUMENTS + self.arguments])
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +180,14 @@ class Query:
     changes: Callable[[Any, QueryChangesRequest], Awaitable[QueryChangesResult]] | None = None
 
     def __post_init__(self) -> None:
-        _distinct("argument of /query", [a.name for a in QUERY_ARGUMENTS + self.arguments])
+        distinct("argument of /query", [a.name for a in QUERY_ARGUMENTS + self.arguments])
         own = [a.name for a in QUERY_CHANGES_ARGUMENTS + self.arguments]
-        _distinct("argument of /queryChanges", own)
+        distinct("argument of /queryChanges", own)
         # A FilterCondition must not have an "operator" property.
-        _distinct("filter condition", ["operator", *(c.name for c in self.conditions)])
-        _distinct("sort", [s.name for s in self.sorts])
+        distinct("filter condition", ["operator", *(c.name for c in self.conditions)])
+        distinct("sort", [s.name for s in self.sorts])
         for sort in self.sorts:
-            _distinct(f"member of a Comparator by {sort.name}", [*COMPARATOR_MEMBERS, *sort.needs])
+            distinct(f"member of a Comparator by {sort.name}", [*COMPARATOR_MEMBERS, *sort.needs])
         if unknown := set(self.collations) - set(COLLATIONS):
             raise ValueError(f"collations that are not advertised: {sorted(unknown)}")
         if COLLATIONS[0] not in self.collations:
@@ -190,17 +198,19 @@ class Query:
 class Special:
     """A method that no other type has, as Email/parse: the `verb` is "parse".
 
-    `run` gets the account, the checked arguments (complete with their defaults) and the limits. It
-    returns the arguments of the response, without accountId.
+    `run` gets the account, the checked arguments (complete with their defaults) and the call. It
+    returns the arguments of the response, without accountId. With `writes` it may change the
+    account, so it is not run on accounts that are read-only, and never interrupted.
     """
 
     verb: str
     arguments: tuple[Argument, ...]
-    run: Callable[[Any, dict[str, Any], Limits], Awaitable[dict[str, Any]]]
+    run: Callable[[Any, dict[str, Any], Call], Awaitable[dict[str, Any]]]
+    writes: bool = False
 
     def __post_init__(self) -> None:
         names = ["accountId", *(argument.name for argument in self.arguments)]
-        _distinct(f"argument of /{self.verb}", names)
+        distinct(f"argument of /{self.verb}", names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +224,16 @@ class DataType:
     get: Get | None = None
     changes: Changes | None = None
     query: Query | None = None
+    set: Set | None = None
+    copy: Copy | None = None
     special: tuple[Special, ...] = ()
 
     def __post_init__(self) -> None:
-        if not (self.get or self.changes or self.query or self.special):
+        if not (self.get or self.changes or self.query or self.set or self.copy or self.special):
             raise ValueError(f"{self.name}: no method is declared")
-        _distinct(f"property of {self.name}", ["id", *(p.name for p in self.properties)])
+        distinct(f"property of {self.name}", ["id", *(p.name for p in self.properties)])
         self._check_sources()
+        self._check_settable()
 
     def _check_sources(self) -> None:
         """`load` reads every source, and a property needs every source that `load` reads.
@@ -235,10 +248,14 @@ class DataType:
         if not dynamic and (unwanted := read - wanted):
             raise ValueError(f"{self.name}: sources that no property needs: {sorted(unwanted)}")
 
-
-def _distinct(what: str, names: Iterable[str]) -> None:
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise ValueError(f"declared twice, {what}: {twice}")
+    def _check_settable(self) -> None:
+        """What can be set is set by /set, and /copy needs to know what may be set in a copy."""
+        settable = {p.name for p in self.properties if p.settable is not None}
+        if settable and self.set is None:
+            raise ValueError(f"{self.name}: settable, but there is no /set: {sorted(settable)}")
+        copied = self.copy.properties if self.copy is not None else frozenset[str]()
+        if unknown := copied - settable:
+            raise ValueError(f"{self.name}: not settable, but in copies: {sorted(unknown)}")
 
 
 # --- What a standard method asks of a type, and what it gets -----------------------------------

@@ -7,7 +7,7 @@ from typing import Any, Final
 from gateway.jmap.errors import request_too_large
 from gateway.jmap.kinds import STRING_LIST, nullable
 from gateway.jmap.limits import Limits
-from gateway.jmap.spec import Argument
+from gateway.jmap.spec import Argument, Call
 from gateway.mail import email_body
 from gateway.mail.backend import backend
 from gateway.mail.blob import BlobTooLarge, open_blob
@@ -25,8 +25,9 @@ ARGUMENTS: Final = (
 
 
 @backend
-async def run(account: Account, arguments: dict[str, Any], limits: Limits) -> dict[str, Any]:
+async def run(account: Account, arguments: dict[str, Any], call: Call) -> dict[str, Any]:
     """The response arguments of an Email/parse."""
+    limits = call.limits
     blob_ids = tuple(dict.fromkeys(arguments["blobIds"]))
     if len(blob_ids) > limits.max_objects_in_get:
         raise request_too_large(f"At most {limits.max_objects_in_get} blobs can be parsed.")

@@ -10,8 +10,7 @@ from gateway.jmap import filters
 from gateway.jmap.errors import request_too_large
 from gateway.jmap.filters import Filter, FilterCondition
 from gateway.jmap.kinds import OBJECT, STRING_LIST, nullable
-from gateway.jmap.limits import Limits
-from gateway.jmap.spec import Argument, DataType, Special
+from gateway.jmap.spec import Argument, Call, DataType, Special
 from gateway.mail import body_values, email_query
 from gateway.mail.backend import backend
 from gateway.mail.capability import MAIL
@@ -69,8 +68,9 @@ def _conditions(filter_: Filter | None) -> Iterator[tuple[str, Any]]:
 
 
 @backend
-async def get(account: Account, arguments: dict[str, Any], limits: Limits) -> dict[str, Any]:
+async def get(account: Account, arguments: dict[str, Any], call: Call) -> dict[str, Any]:
     """RFC 8621 §5.1. Raises MethodError requestTooLarge, unsupportedFilter, invalidArguments."""
+    limits = call.limits
     words = sought(filters.parse(arguments["filter"], email_query.QUERY, limits))
     wanted: list[str] = arguments["emailIds"]
     if len(wanted) > limits.max_objects_in_get:

@@ -24,7 +24,7 @@ from gateway.imap.errors import AuthenticationFailed
 from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.echo import ECHO
-from gateway.jmap.registry import CallContext, Method
+from gateway.jmap.registry import Call, Method
 
 MAIL = "urn:ietf:params:jmap:mail"
 CORE = "urn:ietf:params:jmap:core"
@@ -154,7 +154,7 @@ class Backend:
             raise self.broken
         return self.blobs.get((account.id, blob_id))
 
-    async def wait(self, _call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def wait(self, _call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
         """Test/wait: waits for the gate."""
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -164,11 +164,11 @@ class Backend:
             self.running -= 1
         return arguments
 
-    async def crash(self, _call: CallContext, _arguments: dict[str, Any]) -> dict[str, Any]:
+    async def crash(self, _call: Call, _arguments: dict[str, Any]) -> dict[str, Any]:
         """Test/crash: has a bug."""
         raise KeyError("canary-subject")
 
-    async def read(self, _call: CallContext, _arguments: dict[str, Any]) -> dict[str, Any]:
+    async def read(self, _call: Call, _arguments: dict[str, Any]) -> dict[str, Any]:
         """Test/read: needs the mail server."""
         if self.broken is not None:
             raise MethodError("forbidden") from self.broken

@@ -16,12 +16,12 @@ from gateway.jmap.errors import DefectiveResult, MethodError
 from gateway.jmap.ijson import decode, encode
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.echo import ECHO
-from gateway.jmap.registry import CallContext, Method, Registry
+from gateway.jmap.registry import Call, Method, Registry
 from gateway.jmap.spec import CORE, ChangesResult, QueryChangesResult
 from tests.jmap.foos import FOO, FOO_URI, Foos, reference
 
 
-async def create(call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+async def create(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
     """A method that makes a record, as /set will."""
     call.created_ids[arguments["as"]] = "f9"
     return {}

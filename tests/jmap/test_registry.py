@@ -10,7 +10,7 @@ import pytest
 from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.echo import ECHO
-from gateway.jmap.registry import AccountRef, CallContext, Method, Registry, Run
+from gateway.jmap.registry import AccountRef, Call, Method, Registry, Run
 from gateway.jmap.spec import CORE
 from tests.jmap.foos import FOO, FOO_URI, Foos, reference
 
@@ -96,11 +96,11 @@ def test_type_has_the_methods_it_declares() -> None:
 # --- Accounts ------------------------------------------------------------------------------------
 
 
-def context(**accounts: AccountRef) -> CallContext:
-    return CallContext(accounts, Limits(), {})
+def context(**accounts: AccountRef) -> Call:
+    return Call(accounts, Limits(), {})
 
 
-async def refused(arguments: dict[str, Any], call: CallContext) -> str:
+async def refused(arguments: dict[str, Any], call: Call) -> str:
     run = REGISTRY.method("Foo/get", frozenset({FOO_URI}))
     with pytest.raises(MethodError) as caught:
         await run(call, arguments)

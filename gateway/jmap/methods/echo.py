@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gateway.jmap.registry import CallContext, Method
+from gateway.jmap.registry import Call, Method
 from gateway.jmap.spec import CORE
 
 
-async def echo(_call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+async def echo(_call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments themselves."""
     return arguments
 
