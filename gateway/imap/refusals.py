@@ -39,6 +39,12 @@ _TOO_LONG = re.compile(
     r"|too long (?:line|command|argument|request)",
     re.IGNORECASE,
 )
+# Of APPEND: "Message contains bare newlines", "Zero-length message literal" (Cyrus), "Can't save a
+# zero byte message" (Dovecot), "Invalid message" (others).
+_ABOUT_MESSAGE = re.compile(
+    r"message contains|zero.(?:length|byte)|(?:invalid|malformed|bad) (?:message|header|mime)",
+    re.IGNORECASE,
+)
 # What is refused for these is refused in parts as well.
 _INDIVISIBLE_CODES = frozenset(
     {"NOPERM", "NONEXISTENT", "PRIVACYREQUIRED", "EXPIRED", "CONTACTADMIN", "CLIENTBUG", "BADEVENT"}
@@ -70,6 +76,11 @@ def of_session(refused: CommandRefused, *, stores: bool) -> ImapError | None:
 def is_too_long(refused: CommandRefused) -> bool:
     """Whether the server found the command line too long."""
     return refused.status == "BAD" and _TOO_LONG.search(refused.text) is not None
+
+
+def is_about_message(refused: CommandRefused) -> bool:
+    """Whether the server finds that what it was given is no message (RFC 5322)."""
+    return refused.code is None and _ABOUT_MESSAGE.search(refused.text) is not None
 
 
 def remaining(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from gateway.imap import refusals
 from gateway.imap.errors import CommandRefused, ImapError, MailboxUnavailable
-from gateway.imap.refusals import OVERQUOTA
 
 
 class FailureKind(Enum):
@@ -14,6 +14,7 @@ class FailureKind(Enum):
     OVER_QUOTA = "over quota"
     FORBIDDEN = "not permitted"
     TOO_LARGE = "too large"
+    INVALID = "no message, as the server finds"
     NOT_FOUND = "the message is gone"
     NO_MAILBOX = "the mailbox is gone"
     KEYWORDS = "the mailbox takes no further keywords"
@@ -40,7 +41,7 @@ class Unknown(ImapError):
 
 # RFC 5530 §3, RFC 4469 §5, RFC 7889: response codes, where they say more than that it is refused.
 _KINDS = {
-    OVERQUOTA: FailureKind.OVER_QUOTA,
+    refusals.OVERQUOTA: FailureKind.OVER_QUOTA,
     "NOPERM": FailureKind.FORBIDDEN,
     "READ-ONLY": FailureKind.FORBIDDEN,
     "TOOBIG": FailureKind.TOO_LARGE,
@@ -56,6 +57,8 @@ _KINDS = {
 def of_refusal(refused: CommandRefused) -> Failure:
     """What a NO or BAD stands for."""
     kind = _KINDS.get(refused.code or "")
+    if refusals.is_about_message(refused):
+        kind = FailureKind.INVALID
     if kind is None:
         gone = isinstance(refused, MailboxUnavailable)
         kind = FailureKind.NO_MAILBOX if gone else FailureKind.REFUSED
