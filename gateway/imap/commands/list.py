@@ -9,7 +9,7 @@ and with a translated name for the inbox.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -32,6 +32,8 @@ from gateway.imap.wire.responses import Tagged, Untagged
 MAX_MAILBOXES = 20_000
 """Of one user; who has more is told so, as each costs memory and a STATUS."""
 
+EVERY = ("*",)
+"""The pattern that all names match."""
 _SUBSCRIBED = "\\subscribed"
 _NOSELECT = "\\noselect"
 _OF_XLIST = {"\\spam": "\\junk", "\\allmail": "\\all", "\\starred": "\\flagged"}
@@ -59,9 +61,10 @@ class Listed:
 
 
 class List(Command[list[Listed]]):
-    """LIST "" "*", with RFC 5258 return options and STATUS items; or LSUB or XLIST.
+    """LIST "" with patterns, RFC 5258 return options and STATUS items; or LSUB or XLIST.
 
-    `unique_id` is the return option that asks for the mailboxes' ids, if STATUS does not.
+    `unique_id` is the return option that asks for the mailboxes' ids, if STATUS does not. More than
+    one pattern is for servers with LIST-EXTENDED.
     """
 
     def __init__(
@@ -71,8 +74,10 @@ class List(Command[list[Listed]]):
         unique_id: Sequence[Encoded] = (),
         *,
         verb: Literal["LIST", "LSUB", "XLIST"] = "LIST",
+        patterns: Sequence[str] = EVERY,
     ) -> None:
         self.name = verb  # type: ignore[misc]
+        self._patterns = patterns
         self._returns = returns
         self._items = status
         self._unique_id = unique_id
@@ -81,7 +86,9 @@ class List(Command[list[Listed]]):
         self._status: dict[bytes, Status] = {}
 
     def encode(self) -> Encoded:
-        arguments = [encode.atom(self.name), encode.string(""), encode.list_pattern("*")]
+        patterns = [encode.list_pattern(pattern) for pattern in self._patterns]
+        asked = patterns[0] if len(patterns) == 1 else encode.parenthesised(*patterns)
+        arguments = [encode.atom(self.name), encode.string(""), asked]
         options = [encode.item(option) for option in self._returns]
         if self._items:
             options.append(encode.item("STATUS"))
@@ -151,35 +158,67 @@ def parse_list(response: Untagged) -> Listed | None:
     )
 
 
-async def list_mailboxes(conn: Commander, before: Sequence[Command[None]] = ()) -> list[Listed]:
+async def list_mailboxes(
+    conn: Commander,
+    before: Sequence[Command[None]] = (),
+    patterns: Sequence[str] = EVERY,
+    wanted: Callable[[Listed], bool] = lambda _: True,
+) -> list[Listed]:
     """All mailboxes with their attributes, subscription and STATUS, in one round trip if possible.
 
-    Commands in `before` are sent first, in the same go. Raises CommandRefused when the server
-    refuses even a plain LIST.
+    Commands in `before` are sent first, in the same go. Only names that match one of the patterns
+    are listed; where STATUS is asked one by one, only for those wanted. Raises CommandRefused when
+    the server refuses even a plain LIST.
     """
-    extended = "LIST-EXTENDED" in conn.capabilities or "IMAP4REV2" in conn.capabilities
-    if not extended or NO_LIST_RETURN in conn.quirks:
-        return await _list_plainly(conn, before)
+    if not lists_extended(conn):
+        return await _list_plainly(conn, before, patterns, wanted)
     xlist = _xlist(conn)
     returns = ["SUBSCRIBED", "CHILDREN"]
     if "SPECIAL-USE" in conn.capabilities or "IMAP4REV2" in conn.capabilities:
         returns.append("SPECIAL-USE")
-    with_status = "LIST-STATUS" in conn.capabilities or "IMAP4REV2" in conn.capabilities
+    with_status = lists_status(conn)
     while True:
         items = items_for(conn) if with_status else ()
         try:
-            command = List(returns, items, unique_id_for(conn))
+            command = List(returns, items, unique_id_for(conn), patterns=patterns)
             listed = await _run(conn, before, command, xlist)
         except CommandRefused as refused:
             if refused.status == "BAD" and "X-GUID" in items:
                 conn.quirks.add(NO_X_GUID)
                 continue
-            listed = []
+            is_lacking = True
+        else:
+            is_lacking = not listed and patterns == EVERY  # all users have an inbox
         break
-    if not listed:  # strato.de, ProtonMail Bridge
+    if is_lacking:  # strato.de, ProtonMail Bridge
         conn.quirks.add(NO_LIST_RETURN)
-        return await _list_plainly(conn, ())
-    return listed if with_status else await _with_status(conn, listed)
+        return await _list_plainly(conn, (), patterns, wanted)
+    return listed if with_status else await _with_status(conn, listed, wanted)
+
+
+def lists_extended(conn: Commander) -> bool:
+    """RFC 5258: whether LIST takes several patterns, and return options."""
+    extended = "LIST-EXTENDED" in conn.capabilities or "IMAP4REV2" in conn.capabilities
+    return extended and NO_LIST_RETURN not in conn.quirks
+
+
+def lists_status(conn: Commander) -> bool:
+    """RFC 5819: whether LIST tells the STATUS of all that it lists."""
+    announced = "LIST-STATUS" in conn.capabilities or "IMAP4REV2" in conn.capabilities
+    return announced and lists_extended(conn)
+
+
+async def list_names(conn: Commander, patterns: Sequence[str]) -> list[Listed]:
+    """The mailboxes whose names match one of the patterns, with their attributes only.
+
+    Raises CommandRefused.
+    """
+    found: dict[bytes, Listed] = {}
+    for result in await conn.run_all(*(List(patterns=(pattern,)) for pattern in patterns)):
+        if isinstance(result, CommandRefused):
+            raise result
+        found |= {listed.wire: listed for listed in result}
+    return list(found.values())
 
 
 def _xlist(conn: Commander) -> list[List]:
@@ -213,26 +252,41 @@ def _with_roles(
     return list(known.values())
 
 
-async def _list_plainly(conn: Commander, before: Sequence[Command[None]]) -> list[Listed]:
-    commands = (List(), List(verb="LSUB"), *_xlist(conn))
-    results = await conn.run_all(*before, *commands)
-    listed, subscribed, *more = results[len(before) :]
-    if isinstance(listed, CommandRefused):
-        raise listed
-    if not isinstance(subscribed, CommandRefused):  # Exchange has no LSUB in some modes
-        wires = {each.wire for each in subscribed if each.selectable}
-        listed = [
-            replace(each, attributes=each.attributes | {_SUBSCRIBED})
-            if each.wire in wires
-            else each
-            for each in listed
-        ]
-    return await _with_status(conn, _with_roles(listed, more))
+async def _list_plainly(
+    conn: Commander,
+    before: Sequence[Command[None]],
+    patterns: Sequence[str],
+    wanted: Callable[[Listed], bool],
+) -> list[Listed]:
+    lists = [List(patterns=(pattern,)) for pattern in patterns]
+    lsubs = [List(verb="LSUB", patterns=(pattern,)) for pattern in patterns]
+    results = await conn.run_all(*before, *lists, *lsubs, *_xlist(conn))
+    answers = results[len(before) :]
+    named, answers = answers[: len(lists)], answers[len(lists) :]
+    subscribed, more = answers[: len(lsubs)], answers[len(lsubs) :]
+    by_wire: dict[bytes, Listed] = {}
+    for answer in named:
+        if isinstance(answer, CommandRefused):
+            raise answer
+        by_wire |= {each.wire: each for each in answer}
+    for answer in subscribed:
+        if not isinstance(answer, CommandRefused):  # Exchange has no LSUB in some modes
+            _mark_subscribed(by_wire, answer)
+    return await _with_status(conn, _with_roles(list(by_wire.values()), more), wanted)
 
 
-async def _with_status(conn: Commander, listed: list[Listed]) -> list[Listed]:
-    """Pipelined STATUS of all that can be selected."""
-    selectable = [each for each in listed if each.selectable]
+def _mark_subscribed(by_wire: dict[bytes, Listed], subscribed: Sequence[Listed]) -> None:
+    for wire in (each.wire for each in subscribed if each.selectable):
+        if wire in by_wire:
+            attributes = by_wire[wire].attributes | {_SUBSCRIBED}
+            by_wire[wire] = replace(by_wire[wire], attributes=attributes)
+
+
+async def _with_status(
+    conn: Commander, listed: list[Listed], wanted: Callable[[Listed], bool]
+) -> list[Listed]:
+    """Pipelined STATUS of all that can be selected and are wanted."""
+    selectable = [each for each in listed if each.selectable and wanted(each)]
     if selectable and has_x_guid(conn) and "X-GUID" in items_for(conn):
         try:
             await conn.run(StatusOf(selectable[0].wire, items_for(conn)))
