@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
 
-# RFC 6154 §2, RFC 8457; the order decides when a mailbox carries several.
+# RFC 6154 §2, RFC 8457, RFC 9979; the order decides when a mailbox carries several.
 _ATTRIBUTES = {
     "\\drafts": "drafts",
     "\\sent": "sent",
@@ -21,7 +22,12 @@ _ATTRIBUTES = {
     "\\all": "all",
     "\\flagged": "flagged",
     "\\important": "important",
+    "\\memos": "memos",
+    "\\scheduled": "scheduled",
+    "\\snoozed": "snoozed",
 }
+ROLES: Final = frozenset({"inbox", *_ATTRIBUTES.values()})
+"""All that there are: IANA's "IMAP Mailbox Name Attributes" that say what a mailbox is for."""
 
 _NAMES = {
     "drafts": (
@@ -97,3 +103,27 @@ def assign(mailboxes: Iterable[tuple[str, str, frozenset[str], bool]]) -> dict[s
         if not others:
             give(first, role)
     return roles
+
+
+def chosen(given: Mapping[str, str], choices: Mapping[str, str | None]) -> dict[str, str]:
+    """Roles by mailbox id once what was chosen has its way; the first of two that have one wins.
+
+    choices: by mailbox id: a role, NO_ROLE, or None where nothing was chosen. What a mailbox with a
+    choice gives up goes to no other by itself. There is but one inbox.
+    """
+    inbox = {id_: role for id_, role in given.items() if role == "inbox"}
+    roles, taken = inbox, {"inbox"}
+    for id_, role in choices.items():
+        if role and role not in taken and id_ not in roles:
+            roles[id_] = role
+            taken.add(role)
+    for id_, role in given.items():
+        if id_ not in roles and role not in taken and choices.get(id_) is None:
+            roles[id_] = role
+            taken.add(role)
+    return roles
+
+
+def use(role: str) -> str:
+    """RFC 6154 §3: the special use to ask for with CREATE."""
+    return f"\\{role.capitalize()}"
