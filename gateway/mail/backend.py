@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from gateway.imap.errors import AuthenticationFailed, ImapError, ServerBusy
 from gateway.jmap.errors import MethodError
@@ -26,16 +27,23 @@ def unavailable(error: ImapError) -> MethodError:
     return MethodError("serverUnavailable", "The mail server can not be reached at the moment.")
 
 
-def backend(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+@contextmanager
+def backend_errors() -> Iterator[None]:
     """Turn a failure of the IMAP server or the store into the method error of RFC 8620 §3.6.2."""
+    try:
+        yield
+    except ImapError as error:
+        raise unavailable(error) from error
+    except NotCommitted as error:
+        raise MethodError("serverUnavailable", _STORE) from error
+
+
+def backend(function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """A function of which the failures are turned so."""
 
     @wraps(function)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
+        with backend_errors():
             return await function(*args, **kwargs)
-        except ImapError as error:
-            raise unavailable(error) from error
-        except NotCommitted as error:
-            raise MethodError("serverUnavailable", _STORE) from error
 
     return guarded

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from gateway.jmap.kinds import ID, STRING, UTC_DATE, Kind, set_of
+from gateway.jmap.settable import ABSENT, Set, Settable
 from gateway.jmap.spec import Changes, DataType, Get, Property, Special
-from gateway.mail import changes, email_body, email_get, email_parse, email_query
+from gateway.mail import (
+    changes,
+    email_body,
+    email_get,
+    email_import,
+    email_parse,
+    email_query,
+    email_set,
+)
 from gateway.mail.capability import MAIL
 from gateway.mail.email_get import ATTACHMENT, FIELDS, HEADER, INDEX, PREVIEW, STRUCTURE, VALUES
 from gateway.mail.email_headers import INDEXED_FIELDS
@@ -16,7 +26,16 @@ def _header_property(name: str) -> Property | None:
     parsed = header_property.parse(name)
     if parsed is None:
         return None
-    return Property(name, HEADER if parsed.field in INDEXED_FIELDS else FIELDS, default=False)
+    sources = HEADER if parsed.field in INDEXED_FIELDS else FIELDS
+    return Property(name, sources, default=False, settable=_COMPOSED)
+
+
+# RFC 8621 §4.6: what a message is composed of; it is checked when that is done.
+_COMPOSED = Settable(Kind("value", lambda _: True), ABSENT, immutable=True)
+
+
+def _is_header(name: str) -> bool:
+    return name.startswith("header:")
 
 
 EMAIL = DataType(
@@ -26,19 +45,19 @@ EMAIL = DataType(
     properties=(
         Property("blobId", INDEX),
         Property("threadId", INDEX),
-        Property("mailboxIds", INDEX),
-        Property("keywords", INDEX),
+        Property("mailboxIds", INDEX, settable=Settable(set_of(ID), refers=True)),
+        Property("keywords", INDEX, settable=Settable(set_of(STRING), {})),
         Property("size", INDEX),
-        Property("receivedAt", INDEX),
-        *(Property(name, HEADER) for name in CONVENIENCE),
+        Property("receivedAt", INDEX, settable=Settable(UTC_DATE, ABSENT, immutable=True)),
+        *(Property(name, HEADER, settable=_COMPOSED) for name in CONVENIENCE),
         Property("headers", FIELDS, default=False),
         Property("hasAttachment", ATTACHMENT),
         Property("preview", PREVIEW),
-        Property("bodyStructure", STRUCTURE, default=False),
-        Property("bodyValues", VALUES),
-        Property("textBody", STRUCTURE),
-        Property("htmlBody", STRUCTURE),
-        Property("attachments", STRUCTURE),
+        Property("bodyStructure", STRUCTURE, default=False, settable=_COMPOSED),
+        Property("bodyValues", VALUES, settable=_COMPOSED),
+        Property("textBody", STRUCTURE, settable=_COMPOSED),
+        Property("htmlBody", STRUCTURE, settable=_COMPOSED),
+        Property("attachments", STRUCTURE, settable=_COMPOSED),
     ),
     get=Get(
         email_get.load,
@@ -49,5 +68,9 @@ EMAIL = DataType(
     ),
     changes=Changes(changes.emails),
     query=email_query.QUERY,
-    special=(Special("parse", email_parse.ARGUMENTS, email_parse.run),),
+    set=Set(email_set.open_set, extra=_is_header),
+    special=(
+        Special("import", email_import.ARGUMENTS, email_import.run, writes=True),
+        Special("parse", email_parse.ARGUMENTS, email_parse.run),
+    ),
 )

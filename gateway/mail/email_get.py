@@ -36,6 +36,8 @@ PREVIEW = frozenset({"PREVIEW"})
 VALUES = STRUCTURE | {"BODY"}
 
 ATTACHMENT = frozenset({"ATTACHMENT"})
+ALL = INDEX | HEADER | FIELDS | VALUES | PREVIEW | ATTACHMENT
+"""All that can be read of an Email."""
 
 _WANTS = {
     "HEADER": Want.HEADER,
@@ -141,6 +143,15 @@ async def _read(
     if any((section.row, section.place) not in found for section in sections):
         await account.recheck()
     return found, await body_values.decoded(account, parts, wanted.bodies.max_bytes, found)
+
+
+def indexed(
+    data: AccountData, ids: Sequence[str], properties: frozenset[str]
+) -> dict[str, dict[str, Any]] | None:
+    """Properties of the Emails that there are, by id; None if the index does not have them all."""
+    if not properties <= _INDEXED.keys() - {"hasAttachment"}:
+        return None
+    return _indexed(data, data.emails.rows(ids), sorted(properties))
 
 
 def _indexed(

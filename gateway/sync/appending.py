@@ -18,9 +18,12 @@ from gateway.imap.commands.append import append as append_message
 from gateway.imap.errors import AuthenticationFailed, CommandRefused, ImapError
 from gateway.imap.wire.encode import Upload
 from gateway.mime.threading import field_values
+from gateway.store.base import StoreError
 from gateway.sync.account import Account
 from gateway.sync.data import AccountData
+from gateway.sync.errors import MessageGone
 from gateway.sync.failures import Failure, FailureKind, of_refusal
+from gateway.sync.spool import Chunks, spooled
 from gateway.sync.write_plan import flag_of
 
 _ATTEMPTS = 2
@@ -85,34 +88,44 @@ async def _send(account: Account, letter: Letter) -> _Sent | Failure:
     mailbox = data.mailboxes.get(mailbox_id)
     if not letter.mailbox_ids <= data.numbers.keys() or mailbox is None or mailbox.wire is None:
         return Failure(FailureKind.NO_MAILBOX)
+    try:
+        async with spooled(letter.chunks()) as chunks:
+            place = await _place(account, mailbox.wire, letter, chunks)
+    except CommandRefused as refused:
+        return of_refusal(refused)
+    except AuthenticationFailed:
+        raise
+    except MessageGone as error:
+        return Failure(FailureKind.NOT_FOUND, str(error))
+    except (ImapError, StoreError, OSError) as error:
+        return Failure(FailureKind.UNAVAILABLE, str(error))
+    return _Sent(letter, mailbox_id, place)
+
+
+async def _place(account: Account, wire: bytes, letter: Letter, chunks: Chunks) -> Appended | None:
+    """Where a letter is now; None if that is not known, not even whether it is there.
+
+    Raises ImapError when it is not.
+    """
     flags = sorted(map(flag_of, letter.keywords))
+    message_id = (letter.message_id or b"").decode("ascii", "replace") or None
     attempts = _ATTEMPTS
     while True:
-        chunks = _Counted(letter.chunks())
+        counted = _Counted(chunks())
+        upload = Upload(letter.size, counted)
         try:
             async with account.pool.connection() as connection:
-                message_id = (
-                    letter.message_id.decode("ascii", "replace") if letter.message_id else None
+                return await append_message(
+                    connection, wire, upload, flags, letter.received, message_id
                 )
-                place = await append_message(
-                    connection,
-                    mailbox.wire,
-                    Upload(letter.size, chunks),
-                    flags,
-                    letter.received,
-                    message_id,
-                )
-                return _Sent(letter, mailbox_id, place)
-        except CommandRefused as refused:
-            return of_refusal(refused)
-        except AuthenticationFailed:
+        except (CommandRefused, AuthenticationFailed):
             raise
-        except ImapError as error:
+        except ImapError:
             attempts -= 1
-            if chunks.octets >= letter.size:
-                return _Sent(letter, mailbox_id, None)
+            if counted.octets >= letter.size:
+                return None
             if not attempts:
-                return Failure(FailureKind.UNAVAILABLE, str(error))
+                raise
 
 
 class _Counted:
