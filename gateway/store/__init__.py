@@ -1,4 +1,4 @@
-"""Design §7: the store, where the gateway keeps what it can build again, or do without."""
+"""Design §7: the store: what the gateway can build again, and what is kept for a time."""
 
 from __future__ import annotations
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
+from gateway.store.memory_durable import MemoryDurable
+
 MAX_BYTES = 256 * 1024 * 1024
-"""Octets of values held for all accounts together."""
+"""Octets of rebuildable values held for all accounts together; and of durable ones."""
 
 
 class MemoryBackend:
@@ -17,6 +19,7 @@ class MemoryBackend:
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.durable = MemoryDurable(max_bytes)
         self._max_bytes = max_bytes
         self._held = 0
         self._accounts: OrderedDict[str, dict[str, bytes]] = OrderedDict()
@@ -66,6 +69,7 @@ class MemoryBackend:
         """Forget all."""
         self._accounts.clear()
         self._held = 0
+        self.durable.clear()
 
     async def ping(self) -> None:
         """Always well."""

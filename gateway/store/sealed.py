@@ -7,16 +7,12 @@ not open is logged and counts as a miss.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from gateway.obs.log import get_logger
 from gateway.store import keys as names
-from gateway.store.base import Backend
+from gateway.store.base import Backend, DurableBackend
 from gateway.store.envelope import Unsealable, seal, unseal
-
-T = TypeVar("T")
-Value = TypeVar("Value", bound=bytes | None)
 
 LARGE_OCTETS = 256 * 1024
 """Above this, framing and checking takes a millisecond or more, and is done in a thread."""
@@ -30,6 +26,7 @@ class SealedStore:
     def __init__(self, backend: Backend, secret: bytes) -> None:
         self._backend = backend
         self._secret = secret
+        self.durable = SealedDurable(backend.durable, secret)
 
     async def load(self, account: str, key: str) -> bytes | None:
         """See `Store.load`."""
@@ -40,30 +37,30 @@ class SealedStore:
         wanted = [names.check(key) for key in keys]
         if not wanted:
             return {}
-        found = await self._backend.read(names.owner(self._secret, account), wanted)
-        return await _beside(self._opened, account, found)
+        frames = _Frames(self._secret, account)
+        return await frames.opened(await self._backend.read(frames.owner, wanted))
 
     async def save(self, account: str, entries: Mapping[str, bytes | None]) -> None:
         """See `Store.save`."""
-        sealed = await _beside(self._sealed, account, entries)
+        frames = _Frames(self._secret, account)
+        sealed = await frames.sealed_or_gone(entries)
         if sealed:
-            await self._backend.write(names.owner(self._secret, account), sealed)
+            await self._backend.write(frames.owner, sealed)
 
     async def replace(
         self, account: str, key: str, expected: bytes | None, entries: Mapping[str, bytes | None]
     ) -> bool:
         """See `Store.replace`. What does not open is replaced only while it is what was read."""
-        owner = names.owner(self._secret, account)
-        held = (await _beside(self._sealed, account, {key: expected}))[key]
-        sealed = await _beside(self._sealed, account, {key: expected, **entries})
-        while not await self._backend.swap(owner, key, held, sealed):
-            if expected is not None:
-                return False
-            found = await self._backend.read(owner, (key,))
-            if await _beside(self._opened, account, found):
-                return False
-            held = found.get(key)
-        return True
+        frames = _Frames(self._secret, account)
+        held = (await frames.sealed_or_gone({key: expected}))[key]
+        sealed = await frames.sealed_or_gone({key: expected, **entries})
+        return await _replace(
+            frames,
+            key,
+            held,
+            lambda: self._backend.read(frames.owner, (key,)),
+            lambda held: self._backend.swap(frames.owner, key, held, sealed),
+        )
 
     async def delete_account(self, account: str) -> None:
         """See `Store.delete_account`."""
@@ -81,28 +78,137 @@ class SealedStore:
         """See `Store.ping`."""
         await self._backend.ping()
 
-    def _sealed(self, account: str, entries: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
+
+class SealedDurable:
+    """Implements `base.Durable`."""
+
+    def __init__(self, backend: DurableBackend, secret: bytes) -> None:
+        self._backend = backend
+        self._secret = secret
+
+    async def load(self, account: str, bundle: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """See `Durable.load`."""
+        wanted = [names.check(key) for key in keys]
+        frames = _Frames(self._secret, account, names.check(bundle))
+        return await frames.opened(await self._backend.read(frames.owner, bundle, wanted))
+
+    async def keep(
+        self, account: str, bundle: str, entries: Mapping[str, bytes], seconds: float
+    ) -> None:
+        """See `Durable.keep`."""
+        frames = _Frames(self._secret, account, names.check(bundle))
+        sealed = await frames.sealed(entries)
+        await self._backend.write(frames.owner, bundle, sealed, seconds)
+
+    async def replace(
+        self,
+        account: str,
+        bundle: str,
+        key: str,
+        expected: bytes | None,
+        entries: Mapping[str, bytes],
+        seconds: float,
+    ) -> bool:
+        """See `Durable.replace`."""
+        frames = _Frames(self._secret, account, names.check(bundle))
+        sealed = await frames.sealed(entries)
+        held = (await frames.sealed_or_gone({key: expected}))[key]
+        return await _replace(
+            frames,
+            key,
+            held,
+            lambda: self._backend.read(frames.owner, bundle, (key,)),
+            lambda held: self._backend.swap(frames.owner, bundle, key, held, sealed, seconds),
+        )
+
+    async def drop(self, account: str, bundles: Collection[str]) -> None:
+        """See `Durable.drop`."""
+        gone = [names.check(bundle) for bundle in bundles]
+        if gone:
+            await self._backend.drop(names.owner(self._secret, account), gone)
+
+    async def delete_account(self, account: str) -> None:
+        """See `Durable.delete_account`."""
+        await self._backend.drop_owner(names.owner(self._secret, account))
+
+    async def size(self, account: str) -> int:
+        """See `Durable.size`."""
+        return await self._backend.size(names.owner(self._secret, account))
+
+    async def sweep(self) -> None:
+        """See `Durable.sweep`."""
+        await self._backend.sweep()
+
+    async def risks(self) -> list[str]:
+        """See `Durable.risks`."""
+        return await self._backend.risks()
+
+
+class _Frames:
+    """Frames of an account's values: its rebuildable ones, or those of one durable bundle.
+
+    A value is sealed for the bundle, too; no key has a blank.
+    """
+
+    def __init__(self, secret: bytes, account: str, bundle: str | None = None) -> None:
+        self.owner = names.owner(secret, account)
+        self._secret = secret
+        self._account = account
+        self._place = "" if bundle is None else f"{bundle} "
+
+    async def sealed(self, entries: Mapping[str, bytes]) -> dict[str, bytes]:
+        """What to store. Raises ValueError for a key that is none."""
+        return await _beside(self._seal, entries)
+
+    async def sealed_or_gone(self, entries: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
+        """As `sealed`, None staying what it is."""
+        sealed = await self.sealed({k: v for k, v in entries.items() if v is not None})
+        return {names.check(key): sealed.get(key) for key in entries}
+
+    async def opened(self, found: Mapping[str, bytes]) -> dict[str, bytes]:
+        """What can be trusted."""
+        return await _beside(self._open, found)
+
+    def _seal(self, entries: Mapping[str, bytes]) -> dict[str, bytes]:
         return {
-            names.check(key): None if payload is None else seal(self._secret, account, key, payload)
+            names.check(key): seal(self._secret, self._account, self._place + key, payload)
             for key, payload in entries.items()
         }
 
-    def _opened(self, account: str, found: Mapping[str, bytes]) -> dict[str, bytes]:
-        """What can be trusted."""
+    def _open(self, found: Mapping[str, bytes]) -> dict[str, bytes]:
         values: dict[str, bytes] = {}
         for key, octets in found.items():
+            name = self._place + key
             try:
-                values[key] = unseal(self._secret, account, key, octets)
+                values[key] = unseal(self._secret, self._account, name, octets)
             except Unsealable as error:
-                owner = names.owner(self._secret, account)
-                _log.warning("stored value ignored", owner=owner, key=key, reason=str(error))
+                _log.warning("stored value ignored", owner=self.owner, key=name, reason=str(error))
         return values
 
 
+async def _replace(
+    frames: _Frames,
+    key: str,
+    expected: bytes | None,
+    read: Callable[[], Awaitable[dict[str, bytes]]],
+    swap: Callable[[bytes | None], Awaitable[bool]],
+) -> bool:
+    """Write where there is what is expected, sealed; or nothing that opens, if nothing is."""
+    held = expected
+    while not await swap(held):
+        if expected is not None:
+            return False
+        found = await read()
+        if await frames.opened(found):
+            return False
+        held = found.get(key)
+    return True
+
+
 async def _beside(
-    work: Callable[[str, Mapping[str, Value]], T], account: str, values: Mapping[str, Value]
-) -> T:
+    work: Callable[[Mapping[str, bytes]], dict[str, bytes]], values: Mapping[str, bytes]
+) -> dict[str, bytes]:
     """Do the work, beside everything else if the values are large."""
-    if sum(len(value) for value in values.values() if value is not None) > LARGE_OCTETS:
-        return await asyncio.to_thread(work, account, values)
-    return work(account, values)
+    if sum(map(len, values.values())) > LARGE_OCTETS:
+        return await asyncio.to_thread(work, values)
+    return work(values)

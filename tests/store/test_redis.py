@@ -14,7 +14,8 @@ from redis.exceptions import NoPermissionError
 
 from gateway.store import StoreError, StoreUnavailable
 from gateway.store.keys import owner
-from gateway.store.redis import CONNECTIONS, EXPIRY_SECONDS, RedisBackend
+from gateway.store.redis import EXPIRY_SECONDS, RedisBackend
+from gateway.store.redis_hashes import CONNECTIONS
 from gateway.store.sealed import SealedStore
 from tests.servers.process import free_port
 from tests.servers.redis import Redis
@@ -133,7 +134,7 @@ async def test_a_server_that_does_not_answer_is_unavailable_within_the_deadline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """F5: paused, or another program that listens there."""
-    monkeypatch.setattr("gateway.store.redis.DEADLINE_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.store.redis_hashes.DEADLINE_SECONDS", 0.05)
     connections: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(
         lambda _reader, writer: connections.append(writer), "127.0.0.1", 0
@@ -187,6 +188,14 @@ async def test_a_user_needs_no_more_than_the_documentation_says(own_redis: Redis
     assert await backend.read("owner", ["a", "b"]) == {"a": b"4"}
     assert await backend.size("owner") == 1
     await backend.drop("owner")
+    durable = backend.durable
+    await durable.write("owner", "b", {"0": b"1"}, 100.0)
+    assert await durable.swap("owner", "b", "0", b"1", {"1": b"2"}, 100.0)
+    assert await durable.read("owner", "b", ["0", "1"]) == {"0": b"1", "1": b"2"}
+    assert await durable.size("owner") == 2
+    await durable.drop("owner", ["b"])
+    await durable.drop_owner("owner")
+    assert not any("INFO" in risk for risk in await durable.risks())
     await backend.close()
     async with Client.from_url(own_redis.url.replace("//", "//gateway:PASSWORD@")) as client:
         with pytest.raises(NoPermissionError):
@@ -207,4 +216,50 @@ async def test_an_account_is_in_one_slot_of_a_cluster() -> None:
         assert await backend.read("owner", ["a", "b"]) == {"a": b"2", "b": b"3"}
         assert await backend.size("owner") == 2
         await backend.drop("owner")
+        await backend.durable.write("owner", "b", {"0": b"1"}, 100.0)
+        await backend.durable.write("owner", "c", {"0": b"1"}, 100.0)
+        await backend.durable.drop("owner", ["b", "c"])
         await backend.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "risks"),
+    [
+        ({"appendonly": "yes"}, []),
+        ({"appendonly": "yes", "maxmemory": "1gb"}, []),
+        ({"appendonly": "yes", "maxmemory-policy": "allkeys-lru"}, []),
+        (
+            {"maxmemory": "1gb", "maxmemory-policy": "volatile-ttl"},
+            [
+                "maxmemory-policy is volatile-ttl, not noeviction: a full Redis evicts them",
+                "appendonly is off: a Redis that stops forgets the latest of them",
+            ],
+        ),
+    ],
+)
+async def test_what_may_let_durable_values_vanish_early_is_told(
+    options: dict[str, str], risks: list[str]
+) -> None:
+    with Redis(options) as server:
+        backend = RedisBackend(server.url)
+        assert await backend.durable.risks() == risks
+        await backend.close()
+
+
+async def test_risks_that_may_not_be_asked_for_are_a_risk(own_redis: Redis) -> None:
+    async with Client.from_url(own_redis.url) as client:
+        ask: Callable[..., Awaitable[Any]] = client.execute_command
+        await ask("ACL", "SETUSER", "blind", "on", ">pass", "~*", "+@all", "-info")
+    backend = RedisBackend(own_redis.url.replace("//", "//blind:pass@"))
+    (risk,) = await backend.durable.risks()
+    assert "INFO" in risk
+    await backend.close()
+
+
+async def test_a_bundle_is_one_key_that_expires(backend: RedisBackend, client: Client) -> None:
+    """No key of uploads is without an end, whoever dies when."""
+    await backend.durable.write("owner", "upload/1", {"0": b"1"}, 100.0)
+    assert await client.keys("*") == [b"jmap-gateway:{owner}:durable:upload/1"]
+    assert 90 < await client.ttl("jmap-gateway:{owner}:durable:upload/1") <= 100
+    assert await backend.durable.swap("owner", "upload/1", "0", b"1", {"1": b"2"}, 1000.0)
+    assert await client.ttl("jmap-gateway:{owner}:durable:upload/1") > 900

@@ -28,8 +28,8 @@ PAUSE_MS = 600
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let operations end in doubt soon."""
-    monkeypatch.setattr("gateway.store.redis.DEADLINE_SECONDS", 0.3)
-    monkeypatch.setattr("gateway.store.redis._SOCKET_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.store.redis_hashes.DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr("gateway.store.redis_hashes._SOCKET_SECONDS", 0.2)
 
 
 @pytest.fixture

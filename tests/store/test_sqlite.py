@@ -13,7 +13,8 @@ from typing import Any, cast
 import pytest
 
 from gateway.store import StoreError, StoreUnavailable
-from gateway.store.sqlite import MIGRATIONS, SqliteBackend
+from gateway.store.sqlite import SqliteBackend
+from gateway.store.sqlite_file import MIGRATIONS
 
 SAVER = """
 import asyncio, sys
@@ -105,7 +106,7 @@ async def test_all_who_create_the_file_at_once_succeed(tmp_path: Path) -> None:
 async def test_a_locked_file_is_unavailable_until_it_is_free(
     backend: SqliteBackend, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.store.sqlite.BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("gateway.store.sqlite_file.BUSY_SECONDS", 0.01)
     await backend.write("owner", {"a": b"1"})
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -124,7 +125,7 @@ async def test_no_wait_is_longer_than_the_deadline(
     await backend.write("owner", {"a": b"1"})
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr("gateway.store.sqlite.DEADLINE_SECONDS", 0.01)
+    monkeypatch.setattr("gateway.store.sqlite_file.DEADLINE_SECONDS", 0.01)
     with pytest.raises(StoreUnavailable, match="no answer in"):
         await backend.write("owner", {"a": b"2"})
     other.close()

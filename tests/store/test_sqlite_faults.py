@@ -85,7 +85,7 @@ async def test_a_write_that_comes_too_late_is_applied_whole_and_may_be_made_agai
     """F6: nobody waits for a slow disk beyond the deadline."""
     new = entries(b"1", b"2")
     with locked(path), monkeypatch.context() as patch:
-        patch.setattr("gateway.store.sqlite.DEADLINE_SECONDS", 0.01)
+        patch.setattr("gateway.store.sqlite_file.DEADLINE_SECONDS", 0.01)
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="no answer in"):
                 await store.replace(ALICE, HEAD, b"1", new)
@@ -128,8 +128,8 @@ async def test_a_log_stays_one_while_the_file_is_locked_again_and_again(
     store: SealedStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F6: some calls give up waiting for the lock, some at the deadline."""
-    monkeypatch.setattr("gateway.store.sqlite.BUSY_SECONDS", 0.05)
-    monkeypatch.setattr("gateway.store.sqlite.DEADLINE_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.store.sqlite_file.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.store.sqlite_file.DEADLINE_SECONDS", 0.1)
     history = History()
     backends = [SqliteBackend(path) for _ in range(CLIENTS)]
     await store.save(ALICE, {HEAD: None})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.base import Store, StoreUnavailable
+from gateway.store.base import Durable, Store, StoreUnavailable
 from gateway.store.opening import open_store
 from gateway.sync import ledger
 from gateway.sync.data import AccountData
@@ -60,6 +60,10 @@ class Doubtful:
         self._store = store
         self.fails = ""
         self.saved: dict[str, bytes | None] = {}
+
+    @property
+    def durable(self) -> Durable:
+        return self._store.durable
 
     async def load(self, account: str, key: str) -> bytes | None:
         self._may_fail("load")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from gateway.store.base import Store, StoreUnavailable
+from gateway.store.base import Durable, Store, StoreUnavailable
 from gateway.sync import ledger
 from gateway.sync.arrays import Rows
 from gateway.sync.index import AccountIndex, Arrivals
@@ -171,6 +171,10 @@ class Doubtful:
         self.fails = False
         self.given: list[str] = []
         self.refused: list[str] = []
+
+    @property
+    def durable(self) -> Durable:
+        return self._store.durable
 
     async def load(self, account: str, key: str) -> bytes | None:
         return (await self.load_many(account, [key])).get(key)
