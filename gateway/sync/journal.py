@@ -2,9 +2,10 @@
 
 Each commit appends one entry: a sequence number, a digest chained over all that was ever committed,
 and what the Emails and Mailboxes it touched were before. An entry is a row of events, and a state
-is a place in them: `<epoch>.<sequence>.<digest>`, with `.<offset>` for a place inside the entry
-after it. The epoch names the lineage of the log and the digest its content up to there, so that a
-state is either of this log or recognised as another's; nothing is ever worked out from a guess.
+is a place in them: `<epoch>.<sequence>.<digest>` is the end of an entry, and with `.<offset>` it is
+the place inside that entry after so many events. The epoch names the lineage of the log and the
+digest its content up to the end of the entry, so that a state is either of this log or recognised
+as another's; nothing is ever worked out from a guess.
 """
 
 from __future__ import annotations
@@ -63,6 +64,10 @@ class Entry:
     def changes(self, kind: str) -> bool:
         """Whether the state of that kind moved."""
         return _CHANGES[kind](self)
+
+    def count(self, kind: str) -> int:
+        """How many events offsets into it are counted in, for that kind."""
+        return len(self.mailboxes if kind.startswith("Mailbox") else self.emails.rows)
 
     @property
     def nbytes(self) -> int:
@@ -149,10 +154,12 @@ class Journal:
     def state_at(self, position: Position) -> str:
         """The state at a position that is kept."""
         sequence, offset = position
-        at = sequence - self.base.sequence
-        entry = self.entries[at - 1] if at else None
-        mark = Mark(sequence, entry.digest) if entry is not None else self.base
-        return self._format(mark, offset)
+        if offset:
+            # It means nothing in a log that parted from this one before that entry.
+            sequence += 1
+        if sequence == self.base.sequence:
+            return self._format(self.base)
+        return self._format(Mark(sequence, self._entry(sequence).digest), offset)
 
     def _format(self, mark: Mark, offset: int = 0) -> str:
         state = f"{self.epoch}.{mark.sequence}.{mark.digest}"
@@ -171,16 +178,23 @@ class Journal:
         if mark == self.floors[kind] and mark.sequence < self.base.sequence and not offset:
             # No entry since then up to the base has changed this kind.
             return Position(self.base.sequence)
-        if not self.has(self.epoch, mark) or (offset and mark == self.head):
+        if not self.has(self.epoch, mark):
             raise UnknownState(state)
-        return Position(mark.sequence, offset)
+        if not offset:
+            return Position(mark.sequence)
+        if mark == self.base or offset >= self._entry(mark.sequence).count(kind):
+            raise UnknownState(state)
+        return Position(mark.sequence - 1, offset)
+
+    def _entry(self, sequence: int) -> Entry:
+        return self.entries[sequence - self.base.sequence - 1]
 
     def has(self, epoch: str, mark: Mark) -> bool:
         """Whether a commit is one of this log, as far back as it is kept."""
         at = mark.sequence - self.base.sequence
         if epoch != self.epoch or not 0 <= at <= len(self.entries):
             return False
-        return mark.digest == (self.entries[at - 1].digest if at else self.base.digest)
+        return mark.digest == (self._entry(mark.sequence).digest if at else self.base.digest)
 
     # --- what happened ---------------------------------------------------------------------------
 

@@ -313,6 +313,28 @@ def test_a_state_of_another_lineage_with_the_same_number_is_unknown() -> None:
         two.data.journal.position("Email", one.data.email_state())
 
 
+@pytest.mark.checklist("E07", "E09")
+def test_a_state_inside_an_entry_is_unknown_where_another_entry_is_in_its_place() -> None:
+    """Design §6: a store is put back between two pages, and other things are committed then."""
+    one, two = History(3), History(3)
+    before = one.data.email_state(), one.data.thread_state(), one.data.mailbox_state()
+    for identity in range(20, 26):
+        one.world["B1"].append(identity)
+        two.world["B1"].append(identity)
+    one.world["B2"].append(30)
+    two.world["B3"].append(31)
+    one.commit()
+    two.commit()
+    emails = changes.emails(one.data, before[0], 3)
+    threads = changes.threads(one.data, before[1], 2)
+    mailboxes, _ = changes.mailboxes(one.data, before[2], 1)
+    for kind, page in (("Email", emails), ("Thread", threads), ("Mailbox", mailboxes)):
+        assert page.has_more
+        assert one.data.journal.position(kind, page.new_state)
+        with pytest.raises(UnknownState):
+            two.data.journal.position(kind, page.new_state)
+
+
 def test_octets_of_anything_else_are_no_log_and_no_record() -> None:
     for octets in (b"", b"\xc0", b"\x80", b"\x91\x01", Journal("x").epoch.encode()):
         with pytest.raises(archive.NotAnArchive):
