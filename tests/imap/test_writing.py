@@ -122,8 +122,7 @@ async def test_flags_are_added_removed_and_replaced(connection: Connection) -> N
     assert not selected.read_only
     await store(connection, [1, 2, 3], "+FLAGS", ["\\Seen", "$Forwarded"])
     await store(connection, [2], "-FLAGS", ["\\Seen"])
-    stored = await store(connection, [3], "FLAGS", ["\\Flagged"])
-    assert all(row.modseq for row in stored.rows.values())
+    await store(connection, [3], "FLAGS", ["\\Flagged"])
     flags = {
         n: set(row.flags or ()) - {"\\Recent"} for n, row in (await _inbox(connection)).items()
     }

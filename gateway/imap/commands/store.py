@@ -10,10 +10,11 @@ from typing import ClassVar, Literal
 
 from gateway.imap import refusals
 from gateway.imap.command import Command, Commander
-from gateway.imap.commands.fetch import FetchRow, fill, in_ranges, row_values
+from gateway.imap.commands.fetch import in_ranges, row_values
 from gateway.imap.errors import CommandRefused
-from gateway.imap.wire import encode
+from gateway.imap.wire import encode, items
 from gateway.imap.wire.encode import Encoded, SequenceSet
+from gateway.imap.wire.fetchshape import Columns, Shape
 from gateway.imap.wire.responses import Tagged, Untagged
 from gateway.imap.wire.sequences import Range, parse_ranges
 
@@ -22,22 +23,23 @@ Action = Literal["FLAGS", "+FLAGS", "-FLAGS"]
 
 @dataclass(slots=True)
 class Stored:
-    """What the server said of the messages, by UID; and the UIDs it left as they were.
+    """The UIDs that the server left as they were, as (first, last).
 
-    `modified`, as (first, last): they have changed since the mod-sequence that was given.
+    They have changed since the mod-sequence that was given.
     """
 
-    rows: dict[int, FetchRow] = field(default_factory=dict)
     modified: list[Range] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 class Store(Command[Stored]):
-    """UID STORE of flags; with UNCHANGEDSINCE, to those messages only that did not change."""
+    """UID STORE of flags; with UNCHANGEDSINCE, to those messages only that did not change.
+
+    RFC 7162 §3.1.3: the mod-sequence of each message comes in any case. It is passed over, as what
+    has changed is read again, along with what others have changed.
+    """
 
     name: ClassVar[str] = "STORE"
+    bulk: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Store(Command[Stored]):
         self._flags = tuple(flags)
         self._unchanged_since = unchanged_since
         self._ranges = parse_ranges(uids)
+        self._shape = Shape((items.UID, items.MODSEQ))
         self._stored = Stored()
 
     def encode(self) -> Encoded:
@@ -68,17 +71,14 @@ class Store(Command[Stored]):
         arguments.append(encode.parenthesised(*map(encode.flag, self._flags)))
         return encode.join(*arguments)
 
+    def take(self, chunk: bytes) -> bytes:
+        return self._shape.take(chunk, Columns())
+
     def collect(self, response: Untagged) -> bool:
         if response.name != "FETCH":
             return self.note_limit(response)
-        found = row_values(response)
-        uid = found.get("UID")
-        if not isinstance(uid, bytes) or not uid.isdigit():
-            return False
-        if not in_ranges(self._ranges, int(uid)):
-            return False
-        fill(self._stored.rows.setdefault(int(uid), FetchRow(int(uid))), found)
-        return True
+        uid = row_values(response).get("UID")
+        return isinstance(uid, bytes) and uid.isdigit() and in_ranges(self._ranges, int(uid))
 
     def finish(self, tagged: Tagged) -> Stored:
         code = tagged.text.code
@@ -128,8 +128,4 @@ async def store(
 
 
 def _merged(parts: Iterable[Stored]) -> Stored:
-    whole = Stored()
-    for part in parts:
-        whole.rows |= part.rows
-        whole.modified += part.modified
-    return whole
+    return Stored([span for part in parts for span in part.modified])
