@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from gateway.jmap.kinds import ID, STRING, UTC_DATE, Kind, set_of
-from gateway.jmap.settable import ABSENT, Set, Settable
+from gateway.jmap.settable import ABSENT, Copy, Set, Settable
 from gateway.jmap.spec import Changes, DataType, Get, Property, Special
 from gateway.mail import (
     changes,
     email_body,
+    email_copy,
     email_get,
     email_import,
     email_parse,
@@ -69,6 +70,7 @@ EMAIL = DataType(
     changes=Changes(changes.emails),
     query=email_query.QUERY,
     set=Set(email_set.open_set, extra=_is_header),
+    copy=Copy(email_copy.run, email_copy.PROPERTIES),
     special=(
         Special("import", email_import.ARGUMENTS, email_import.run, writes=True),
         Special("parse", email_parse.ARGUMENTS, email_parse.run),

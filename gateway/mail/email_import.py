@@ -119,14 +119,14 @@ async def _inspected(account: Account, email: Mapping[str, Any]) -> Message:
         blob = await open_blob(account, blob_id) if isinstance(blob_id, str) else None
         if blob is None:
             raise invalid("blobId", "There is no such blob.")
-        return await _inspect(account.data, blob, moment)
+        return await inspect(account.data, blob, moment)
     except MessageGone:
         raise invalid("blobId", "The Email that the blob is of is gone.") from None
     except BlobTooLarge:
         raise SetError("tooLarge", "The message that has the blob is too large.") from None
 
 
-async def _inspect(data: AccountData, blob: Blob, received: datetime | None) -> Message:
+async def inspect(data: AccountData, blob: Blob, received: datetime | None) -> Message:
     inspection, sha1, turns = Inspection(), hashlib.sha1(usedforsecurity=False), Turns()
     async with aclosing(blob.chunks()) as chunks:
         async for chunk in chunks:

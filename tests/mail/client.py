@@ -36,10 +36,14 @@ class Refused(Exception):
 
 
 class Client:
-    """One user's account. What a method should never have raised is raised again here."""
+    """One user's account. What a method should never have raised is raised again here.
+
+    accounts: by id, with those of others that the user may use as well.
+    """
 
     def __init__(self, account: Account) -> None:
         self.account = account
+        self.accounts = {account.id: account}
         self._unexpected: list[Exception] = []
 
     async def request(self, *calls: tuple[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
@@ -56,7 +60,10 @@ class Client:
         ]
         value = {"using": [MAIL], "methodCalls": invocations}
         request = parse_request(value, DEFAULTS, REGISTRY.capabilities)
-        accounts = {self.account.id: AccountRef(self.account, frozenset({MAIL}), True)}
+        accounts = {
+            id_: AccountRef(account, frozenset({MAIL}), is_read_only=False)
+            for id_, account in self.accounts.items()
+        }
         give_turn = Turns().give
         context = Context(accounts, DEFAULTS, "state", REGISTRY, self._on_error, give_turn)
         response = await dispatch(request, context)
