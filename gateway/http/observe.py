@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +16,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.imap.errors import AuthenticationFailed
 from gateway.jmap.errors import MethodError
-from gateway.jmap.registry import Call, Method, Registry, Run
+from gateway.jmap.registry import Call, Method, Registry
 from gateway.jmap.spec import DataType
 from gateway.obs.log import get_logger
 from gateway.obs.metrics import HTTP_REQUESTS, METHOD_CALLS
@@ -63,15 +64,15 @@ class ObservedRegistry(Registry):
         super().__init__(types, methods)
         self._on_login_refused = on_login_refused
 
-    def method(self, name: str, opened: frozenset[str]) -> Run:
+    def method(self, name: str, opened: frozenset[str]) -> Method:
         """See Registry. A method that does not exist is not measured."""
-        run = super().method(name, opened)
+        method = super().method(name, opened)
 
         async def observed(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
             start = time.perf_counter()
             outcome = "serverFail"
             try:
-                response = await run(call, arguments)
+                response = await method.run(call, arguments)
                 outcome = "ok"
             except asyncio.CancelledError:
                 outcome = "abandoned"
@@ -86,4 +87,4 @@ class ObservedRegistry(Registry):
                 METHOD_CALLS.labels(name, outcome).observe(time.perf_counter() - start)
             return response
 
-        return observed
+        return replace(method, run=observed)

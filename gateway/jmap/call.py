@@ -50,14 +50,20 @@ class Call:
         """Have the method `name` called right after this one, if this one succeeds."""
         self.implied.append((name, arguments))
 
-    def account(self, arguments: Mapping[str, Any], capability: str) -> AccountRef:
-        """The account that the argument `accountId` names.
+    def account(
+        self, arguments: Mapping[str, Any], capability: str, *, writes: bool = False
+    ) -> AccountRef:
+        """The account that the argument `accountId` names; with `writes`, to change it.
 
-        Raises MethodError invalidArguments, accountNotFound or accountNotSupportedByMethod.
+        Raises MethodError invalidArguments, accountNotFound, accountNotSupportedByMethod or
+        accountReadOnly.
         """
-        return self._account(
+        reference = self._account(
             arguments, "accountId", capability, "accountNotFound", "accountNotSupportedByMethod"
         )
+        if writes and reference.is_read_only:
+            raise MethodError("accountReadOnly")
+        return reference
 
     def from_account(self, arguments: Mapping[str, Any], capability: str) -> AccountRef:
         """The account that the argument `fromAccountId` names, another than `accountId` does.

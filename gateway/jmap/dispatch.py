@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.jmap import response
@@ -15,6 +15,11 @@ from gateway.jmap.registry import AccountRef, Call, Registry
 
 # Says nothing about the exception: its text may carry what is no business of the client.
 _UNEXPECTED = MethodError("serverFail", "An unexpected error occurred. It has been logged.")
+# serverFail would say that nothing was changed.
+_UNEXPECTED_IN_WRITING = MethodError("serverPartialFail", _UNEXPECTED.description)
+
+# Names and arguments of calls.
+Implied = Sequence[tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,42 +44,80 @@ async def dispatch(request: Request, context: Context) -> list[bytes]:
 
     A call that fails does not stop those after it.
     """
+    run = _Run(request, context)
     opened = context.registry.opened(request.using)
-    call = Call(context.accounts, context.limits, dict(request.created_ids or {}))
-    budget = Budget(context.limits)
-    responses: list[Response] = []
-    room = context.limits.max_size_response
-    body = [response.START]
     for invocation in request.calls:
-        name = invocation.name
+        implied = await run.answer(invocation, opened)
+        for name, arguments in implied:
+            # Made by a method that the client may use, not by the client.
+            everything = context.registry.capabilities
+            await run.answer(Invocation(name, arguments, invocation.call_id), everything)
+    return run.response()
+
+
+class _Run:
+    """A request under way, and its response so far."""
+
+    def __init__(self, request: Request, context: Context) -> None:
+        self._context = context
+        self._call = Call(context.accounts, context.limits, dict(request.created_ids or {}))
+        self._sends_created_ids = request.created_ids is not None
+        self._budget = Budget(context.limits)
+        self._responses: list[Response] = []
+        self._room = context.limits.max_size_response
+        self._body = [response.START]
+
+    async def answer(self, invocation: Invocation, opened: frozenset[str]) -> Implied:
+        """Make a call and add its response; gives the calls that it implies."""
+        call = replace(self._call, implied=[])
+        writes = self._context.registry.writes([invocation.name])
         try:
-            run = context.registry.method(name, opened)
-            arguments = await run(call, resolve(invocation.arguments, responses, budget))
-            encoded = await _encoded(name, arguments, invocation.call_id, room, context)
+            method = self._context.registry.method(invocation.name, opened)
+            arguments = resolve(invocation.arguments, self._responses, self._budget)
+            answer = await method.run(call, arguments)
+            encoded = await self._encoded(invocation, answer, bounded=not writes)
         except MethodError as error:
-            name, arguments = "error", error.arguments()
-            encoded = [*response.invocation(name, arguments, invocation.call_id)]
+            self._fail(invocation, error)
+            return ()
         except Exception as error:
-            context.on_error(error, invocation)
-            name, arguments = "error", _UNEXPECTED.arguments()
-            encoded = [*response.invocation(name, arguments, invocation.call_id)]
-        body += [b","] * bool(responses) + encoded
-        room -= sum(map(len, encoded))
-        responses.append((name, arguments, invocation.call_id))
-    created_ids = call.created_ids if request.created_ids is not None else None
-    body.append(response.end(context.session_state, created_ids))
-    return body
+            self._context.on_error(error, invocation)
+            self._fail(invocation, _UNEXPECTED_IN_WRITING if writes else _UNEXPECTED)
+            return ()
+        self._add(invocation.name, answer, invocation.call_id, encoded)
+        return call.implied
 
+    def response(self) -> list[bytes]:
+        """The whole response."""
+        created_ids = self._call.created_ids if self._sends_created_ids else None
+        return [*self._body, response.end(self._context.session_state, created_ids)]
 
-async def _encoded(
-    name: str, arguments: dict[str, Any], call_id: str, room: int, context: Context
-) -> list[bytes]:
-    """An answer in pieces. Raises MethodError requestTooLarge beyond `room` octets."""
-    pieces = []
-    for piece in response.invocation(name, arguments, call_id):
-        pieces.append(piece)
-        room -= len(piece)
-        if room < 0:
-            raise request_too_large("The answers together are too large; ask for fewer objects.")
-        await context.give_turn()
-    return pieces
+    def _fail(self, invocation: Invocation, error: MethodError) -> None:
+        arguments = error.arguments()
+        encoded = [*response.invocation("error", arguments, invocation.call_id)]
+        self._add("error", arguments, invocation.call_id, encoded)
+
+    def _add(
+        self, name: str, arguments: dict[str, Any], call_id: str, encoded: list[bytes]
+    ) -> None:
+        self._body += [b","] * bool(self._responses) + encoded
+        self._room -= sum(map(len, encoded))
+        self._responses.append((name, arguments, call_id))
+
+    async def _encoded(
+        self, invocation: Invocation, answer: dict[str, Any], *, bounded: bool
+    ) -> list[bytes]:
+        """An answer in pieces. Raises MethodError requestTooLarge for what finds no more room.
+
+        What was changed is told in any case; it is no more than a client may change.
+        """
+        room = self._room
+        pieces = []
+        for piece in response.invocation(invocation.name, answer, invocation.call_id):
+            pieces.append(piece)
+            room -= len(piece)
+            if bounded and room < 0:
+                raise request_too_large(
+                    "The answers together are too large; ask for fewer objects."
+                )
+            await self._context.give_turn()
+        return pieces

@@ -130,6 +130,11 @@ def request_too_large(description: str) -> MethodError:
     return MethodError("requestTooLarge", description)
 
 
+def state_mismatch() -> MethodError:
+    """RFC 8620 §5.3: the data has changed since the client looked; nothing was done."""
+    return MethodError("stateMismatch")
+
+
 def cannot_calculate_changes(description: str | None = None) -> MethodError:
     """RFC 8620 §5.2, §5.6: a state is unknown or too old; the client drops what it has cached."""
     return MethodError("cannotCalculateChanges", description)

@@ -8,12 +8,12 @@ from typing import Any
 
 from gateway.jmap.errors import invalid_arguments, invalid_result_reference, quoted
 from gateway.jmap.limits import Limits
+from gateway.jmap.pointer import NotAPointer, pointer
 
 # A response to a method call: its name, its arguments, and the id of the call.
 Response = tuple[str, dict[str, Any], str]
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
-_BAD_ESCAPE = re.compile(r"~(?![01])")
 
 
 class Budget:
@@ -74,12 +74,10 @@ def _result(call_id: str, name: str, responses: Sequence[Response]) -> dict[str,
 
 
 def _tokens(path: str) -> list[str]:
-    """The reference tokens of a JSON Pointer (RFC 6901 §3, §4)."""
-    if path and not path.startswith("/"):
-        raise invalid_result_reference('A path must be empty or begin with "/".')
-    if _BAD_ESCAPE.search(path):
-        raise invalid_result_reference('"~" must be followed by "0" or "1" in a path.')
-    return [token.replace("~1", "/").replace("~0", "~") for token in path.split("/")[1:]]
+    try:
+        return pointer(path)
+    except NotAPointer as error:
+        raise invalid_result_reference(str(error)) from None
 
 
 def _evaluate(value: Any, tokens: list[str], start: int, budget: Budget) -> Any:

@@ -11,9 +11,11 @@ from gateway.jmap.call import CORE, AccountRef, Call
 from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.changes import changes
+from gateway.jmap.methods.copy import copy
 from gateway.jmap.methods.get import get
 from gateway.jmap.methods.query import query
 from gateway.jmap.methods.query_changes import query_changes
+from gateway.jmap.methods.set import set_
 from gateway.jmap.spec import ACCOUNT_ID, DataType, Special
 
 __all__ = ["AccountRef", "Call", "Method", "Registry", "Run"]
@@ -39,12 +41,14 @@ Run = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any]]]
 class Method:
     """A method that is available to requests which use `capability`.
 
-    `run` returns the arguments of the response and raises MethodError.
+    `run` returns the arguments of the response and raises MethodError. `writes` says that it may
+    change something; what it began is to be brought to its end.
     """
 
     name: str
     capability: str
     run: Run
+    writes: bool = False
 
 
 class Registry:
@@ -70,12 +74,16 @@ class Registry:
         opened = using.union(*(_OPENS.get(uri, frozenset()) for uri in using))
         return opened | {CORE} if opened else opened
 
-    def method(self, name: str, opened: frozenset[str]) -> Run:
+    def writes(self, names: Iterable[str]) -> bool:
+        """Whether any of the methods of these names may change something."""
+        return any(name in self._methods and self._methods[name].writes for name in names)
+
+    def method(self, name: str, opened: frozenset[str]) -> Method:
         """The method of that name; MethodError unknownMethod if there or opened is none."""
         method = self._methods.get(name)
         if method is None or method.capability not in opened:
             raise MethodError("unknownMethod")
-        return method.run
+        return method
 
 
 def _derived(data_type: DataType) -> Iterable[Method]:
@@ -88,11 +96,16 @@ def _derived(data_type: DataType) -> Iterable[Method]:
         yield _standard(data_type, "query", query)
         if data_type.query.changes is not None:
             yield _standard(data_type, "queryChanges", query_changes)
+    if data_type.set is not None:
+        yield _writing(data_type, "set", set_)
+    if data_type.copy is not None:
+        yield _writing(data_type, "copy", copy)
     for special in data_type.special:
         yield _special(data_type, special)
 
 
 Standard = Callable[[DataType, Any, dict[str, Any], Limits], Awaitable[dict[str, Any]]]
+Writing = Callable[[DataType, Any, dict[str, Any], Call], Awaitable[dict[str, Any]]]
 
 
 def _standard(data_type: DataType, verb: str, method: Standard) -> Method:
@@ -103,11 +116,19 @@ def _standard(data_type: DataType, verb: str, method: Standard) -> Method:
     return Method(f"{data_type.name}/{verb}", data_type.capability, run)
 
 
+def _writing(data_type: DataType, verb: str, method: Writing) -> Method:
+    async def run(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
+        reference = call.account(arguments, data_type.capability, writes=True)
+        return await method(data_type, reference.account, arguments, call)
+
+    return Method(f"{data_type.name}/{verb}", data_type.capability, run, writes=True)
+
+
 def _special(data_type: DataType, special: Special) -> Method:
     async def run(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
-        reference = call.account(arguments, data_type.capability)
+        reference = call.account(arguments, data_type.capability, writes=special.writes)
         checked = check(arguments, (ACCOUNT_ID, *special.arguments))
         answer = await special.run(reference.account, checked, call)
         return {"accountId": checked["accountId"], **answer}
 
-    return Method(f"{data_type.name}/{special.verb}", data_type.capability, run)
+    return Method(f"{data_type.name}/{special.verb}", data_type.capability, run, special.writes)

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from gateway.jmap.arguments import Argument, distinct
 from gateway.jmap.errors import SetError
-from gateway.jmap.kinds import BOOLEAN, OBJECT, STRING, STRING_LIST, Kind, map_of, nullable
+from gateway.jmap.kinds import BOOLEAN, ID, OBJECT, STRING, STRING_LIST, Kind, map_of, nullable
 from gateway.jmap.limits import Limits
 
 
@@ -56,8 +56,8 @@ class Settable:
 class Change:
     """An update: the properties whose values differ, as they are and as they are to be.
 
-    Every value in `after` is of the kind of its property; None where a property without default
-    is to be removed. Values are JSON, as /get gives them, and are not to be changed in place.
+    Every value in `after` is of the kind of its property. The values are not to be changed in
+    place: they may be shared.
     """
 
     before: dict[str, Any]
@@ -111,7 +111,7 @@ class Setting(Protocol):
 SET_ARGUMENTS: Final = (
     Argument("accountId", STRING),
     Argument("ifInState", nullable(STRING)),
-    Argument("create", nullable(map_of(STRING, OBJECT))),
+    Argument("create", nullable(map_of(ID, OBJECT))),
     Argument("update", nullable(map_of(STRING, OBJECT))),
     Argument("destroy", nullable(STRING_LIST)),
 )
@@ -120,7 +120,7 @@ COPY_ARGUMENTS: Final = (
     Argument("ifFromInState", nullable(STRING)),
     Argument("accountId", STRING),
     Argument("ifInState", nullable(STRING)),
-    Argument("create", map_of(STRING, OBJECT)),
+    Argument("create", map_of(ID, OBJECT)),
     Argument("onSuccessDestroyOriginal", BOOLEAN, False),
     Argument("destroyFromIfInState", nullable(STRING)),
 )

@@ -10,7 +10,7 @@ import pytest
 from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.echo import ECHO
-from gateway.jmap.registry import AccountRef, Call, Method, Registry, Run
+from gateway.jmap.registry import AccountRef, Call, Method, Registry
 from gateway.jmap.spec import CORE
 from tests.jmap.foos import FOO, FOO_URI, Foos, reference
 
@@ -24,7 +24,7 @@ REGISTRY = Registry(
 )
 
 
-def found(name: str, *using: str) -> Run | str:
+def found(name: str, *using: str) -> Method | str:
     try:
         return REGISTRY.method(name, REGISTRY.opened(frozenset(using)))
     except MethodError as error:
@@ -40,8 +40,8 @@ def test_capabilities_are_those_of_the_methods_and_core() -> None:
 @pytest.mark.parametrize("verb", ["get", "changes", "query", "queryChanges"])
 def test_methods_of_a_type_exist_when_its_capability_is_used(verb: str) -> None:
     name = f"Foo/{verb}"
-    assert callable(found(name, FOO_URI))
-    assert callable(found(name, CORE, FOO_URI))
+    assert isinstance(found(name, FOO_URI), Method)
+    assert isinstance(found(name, CORE, FOO_URI), Method)
     assert found(name, CORE) == "unknownMethod"
     assert found(name, MAIL) == "unknownMethod"
 
@@ -60,13 +60,13 @@ def test_empty_using_opens_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("using", [CORE, FOO_URI, MAIL, SUBMISSION])
 def test_any_capability_opens_core(using: str) -> None:
-    assert callable(found("Core/echo", using))
+    assert isinstance(found("Core/echo", using), Method)
 
 
 @pytest.mark.parametrize("uri", FAMILY)
 def test_mail_opens_the_family_that_mail_clients_work_with(uri: str) -> None:
-    assert callable(found(f"Of/{uri}", MAIL))
-    assert callable(found(f"Of/{uri}", uri))
+    assert isinstance(found(f"Of/{uri}", MAIL), Method)
+    assert isinstance(found(f"Of/{uri}", uri), Method)
     assert found(f"Of/{uri}", CORE, FOO_URI) == "unknownMethod"
     assert found("Bar/get", uri) == "unknownMethod"
 
@@ -90,7 +90,7 @@ def test_type_has_the_methods_it_declares() -> None:
         with pytest.raises(MethodError, match="unknownMethod"):
             less.method(name, frozenset({FOO_URI}))
     for name in ("Foo/get", "Bar/changes", "Bar/query"):
-        assert callable(less.method(name, frozenset({FOO_URI})))
+        assert less.method(name, frozenset({FOO_URI})).name == name
 
 
 # --- Accounts ------------------------------------------------------------------------------------
@@ -101,9 +101,9 @@ def context(**accounts: AccountRef) -> Call:
 
 
 async def refused(arguments: dict[str, Any], call: Call) -> str:
-    run = REGISTRY.method("Foo/get", frozenset({FOO_URI}))
+    method = REGISTRY.method("Foo/get", frozenset({FOO_URI}))
     with pytest.raises(MethodError) as caught:
-        await run(call, arguments)
+        await method.run(call, arguments)
     return caught.value.type
 
 
@@ -111,8 +111,8 @@ async def test_methods_work_on_the_account_that_is_named() -> None:
     first, second = Foos.of(1), Foos.of(2)
     call = context(A1=reference(first), A2=reference(second))
     for name, expected in (("Foo/get", "list"), ("Foo/query", "ids")):
-        run = REGISTRY.method(name, frozenset({FOO_URI}))
-        response = await run(call, {"accountId": "A2"})
+        method = REGISTRY.method(name, frozenset({FOO_URI}))
+        response = await method.run(call, {"accountId": "A2"})
         assert response["accountId"] == "A2"
         assert len(response[expected]) == 2
     assert (first.gets, first.queries) == ([], [])
