@@ -16,7 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gateway.sync.arrays import Bits, Mask
 from gateway.sync.data import AccountData
+from gateway.sync.emails import NOWHERE
+from gateway.sync.keywords import select, widen
 
 _SYSTEM_FLAGS = {
     "$seen": "\\Seen",
@@ -38,6 +41,11 @@ class Order:
     add_mailboxes: frozenset[str] = frozenset()
     remove_mailboxes: frozenset[str] = frozenset()
     destroy: bool = False
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is about mailboxes."""
+        return self.destroy or bool(self.add_mailboxes or self.remove_mailboxes)
 
 
 class Verb(IntEnum):
@@ -77,21 +85,30 @@ def flag_of(keyword: str) -> str:
     return _SYSTEM_FLAGS.get(keyword.lower(), keyword)
 
 
-def inverses(data: AccountData, orders: Mapping[int, Order]) -> dict[int, Order]:
-    """What takes each order back, as the Emails are now."""
-    ids = {number: id_ for id_, number in data.numbers.items()}
-    keywords = data.index.keywords
-    back = {}
-    for row, order in orders.items():
-        had = keywords.keywords(keywords.unpack(data.emails.bits[row])).keys()
-        was_in = {ids[number] for number, _ in data.emails.placements(row)}
-        back[row] = Order(
+class Before:
+    """What Emails are before orders about them are carried out."""
+
+    def __init__(self, data: AccountData, orders: Mapping[int, Order]) -> None:
+        self._keywords = data.index.keywords
+        self._orders = orders
+        self._bits = dict(zip(orders, data.emails.bits[list(orders)], strict=True))
+        ids = {number: id_ for id_, number in data.numbers.items()}
+        self._mailboxes = {
+            row: {ids[number] for number, _ in data.emails.placements(row)}
+            for row, order in orders.items()
+            if order.moves
+        }
+
+    def inverse(self, row: int) -> Order:
+        """What takes the order about an Email back."""
+        order, was_in = self._orders[row], frozenset(self._mailboxes.get(row, ()))
+        had = frozenset(self._keywords.keywords(self._keywords.unpack(self._bits[row])))
+        return Order(
             add_keywords=order.remove_keywords & had,
             remove_keywords=order.add_keywords - had,
             add_mailboxes=order.remove_mailboxes & was_in,
             remove_mailboxes=order.add_mailboxes - was_in,
         )
-    return back
 
 
 def plan(data: AccountData, orders: Mapping[int, Order]) -> list[Step]:
@@ -100,20 +117,20 @@ def plan(data: AccountData, orders: Mapping[int, Order]) -> list[Step]:
     orders: by row; Emails that are gone need nothing, and get nothing.
     """
     steps: dict[Action, dict[int, int]] = defaultdict(dict)
-    kept: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    removed: set[tuple[int, int]] = set()
+    marked: dict[tuple[frozenset[str], frozenset[str]], list[int]] = defaultdict(list)
     for row, order in orders.items():
-        removed = set()
-        for action, uid in _moves(data, row, order):
-            steps[action][uid] = row
-            if action.verb is Verb.REMOVE:
-                removed.add((action.number, uid))
+        if order.moves:
+            for action, uid in _moves(data, row, order):
+                steps[action][uid] = row
+                if action.verb is Verb.REMOVE:
+                    removed.add((action.number, uid))
         if order.add_keywords or order.remove_keywords:
-            for number, uid in data.emails.placements(row):
-                if (number, uid) not in removed:
-                    kept[number].append((uid, row))
-    for number, messages in kept.items():
-        for action, uid, row in _stores(data, number, messages, orders):
-            steps[action][uid] = row
+            marked[order.add_keywords, order.remove_keywords].append(row)
+    for (add, remove), rows in marked.items():
+        for number, uid, row in _unmarked(data, rows, add, remove):
+            if (number, uid) not in removed:
+                steps[Action(number, Verb.STORE, add=add, remove=remove)][uid] = row
     found = [Step(action, rows) for action, rows in steps.items()]
     return sorted(found, key=lambda step: (step.action.number, step.action.verb))
 
@@ -146,18 +163,34 @@ def _moves(data: AccountData, row: int, order: Order) -> Iterable[tuple[Action, 
         yield Action(number, Verb.REMOVE), uid
 
 
-def _stores(
-    data: AccountData, number: int, messages: list[tuple[int, int]], orders: Mapping[int, Order]
-) -> Iterable[tuple[Action, int, int]]:
-    """The keywords that messages of one mailbox, given as UID and row, lack or have too many."""
-    columns, keywords = data.index.mailbox(number), data.index.keywords
-    at = columns.positions(np.array([uid for uid, _ in messages], np.uint32))
-    for (uid, row), position in zip(messages, at.tolist(), strict=True):
-        if position < 0:
-            continue
-        order = orders[row]
-        bits = keywords.unpack(columns.bits[position])
-        add = frozenset(k for k in order.add_keywords if not bits & keywords.bit(k))
-        remove = frozenset(k for k in order.remove_keywords if bits & keywords.bit(k))
-        if add or remove:
-            yield Action(number, Verb.STORE, add=add, remove=remove), uid, row
+def _unmarked(
+    data: AccountData, rows: list[int], add: frozenset[str], remove: frozenset[str]
+) -> Iterable[tuple[int, int, int]]:
+    """The messages, as mailbox number, UID and row, that lack a keyword or have one too many."""
+    emails, keywords = data.emails, data.index.keywords
+    bits_of = keywords.bit
+    wanted, unwanted = sum(map(bits_of, add)), sum(map(bits_of, remove))
+    is_new = not all(map(bits_of, add))  # to the account: no message has one of them
+
+    def differ(bits: Bits) -> Mask:
+        bits = widen(bits, keywords.words)
+        return select(~bits, wanted) | select(bits, unwanted) | is_new
+
+    table = np.array(rows, np.int32)
+    single = (emails.home_mailbox[table] != NOWHERE) & differ(emails.bits[table])
+    if emails.copies:
+        several = [row for row in rows if row in emails.copies]
+        single &= ~np.isin(table, several)
+        for row in several:
+            for number, uid in emails.placements(row):
+                columns = data.index.mailbox(number)
+                at = columns.positions(np.array([uid], np.uint32))
+                if differ(columns.bits[at])[0]:
+                    yield number, uid, row
+    found = table[single]
+    yield from zip(
+        emails.home_mailbox[found].tolist(),
+        emails.home_uid[found].tolist(),
+        found.tolist(),
+        strict=True,
+    )

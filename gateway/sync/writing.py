@@ -31,7 +31,7 @@ from gateway.sync.appending import Letter, append
 from gateway.sync.data import AccountData
 from gateway.sync.errors import MailboxChanged
 from gateway.sync.failures import Failure, FailureKind, Unknown, of_refusal
-from gateway.sync.write_plan import Action, Order, Step, Verb, flag_of, inverses, plan
+from gateway.sync.write_plan import Action, Before, Order, Step, Verb, flag_of, plan
 
 WAIT_SECONDS = 60.0
 """For so long a writer waits for others to be done."""
@@ -85,7 +85,7 @@ class Writing:
 
         Raises Unknown, NotCommitted, and AuthenticationFailed.
         """
-        back = inverses(self.data, orders)
+        before = Before(self.data, orders)
         failures: dict[int, Failure] = {}
         lost: ImapError | None = None
         for _ in range(_ROUNDS):
@@ -96,7 +96,7 @@ class Writing:
         else:
             for step in self._left(orders, failures):
                 fail(failures, step, Failure(FailureKind.UNAVAILABLE, str(lost)))
-        await self._put_back({row: back[row] for row in failures})
+        await self._put_back({row: before.inverse(row) for row in failures})
         visible = self.data.emails.visible()
         for row, order in orders.items():
             if row not in failures and not order.destroy and not visible[row]:
