@@ -1,7 +1,8 @@
-"""RFC 8620 §6.2, RFC 8621 §4.1.4: the octets of messages and of their parts, as they are taken.
+"""RFC 8620 §6, RFC 8621 §4.1.4: the octets of messages, their parts and uploads, as they are taken.
 
-A blob is octets of a message that the server can be asked for, or decoded ones, or some of those
-of another blob: a part of an attached message is all three. None of them is kept in memory.
+A blob is octets of a message that the server can be asked for, or an upload, or decoded octets, or
+some of those of another blob: a part of an attached message is three of these. None of them is kept
+in memory.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from gateway.sync.lru import Cache
 from gateway.sync.pieces import Extent
 from gateway.sync.sections import Place
 from gateway.sync.turns import off_loop
+from gateway.sync.uploads import Upload
 
 # Blobs of an account about which is remembered what reading them has shown.
 _REMEMBERED = 64
@@ -81,7 +83,8 @@ class Blob:
     def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
         """Octets [start, stop), to the end without `stop`; fewer where the blob ends earlier.
 
-        Raises ImapError; MessageGone when the message goes away meanwhile.
+        Raises ImapError; MessageGone when the message goes away meanwhile; NotCommitted when the
+        store fails that has the upload.
         """
         raise NotImplementedError
 
@@ -149,6 +152,21 @@ class _Stored(Blob):
 
 
 @dataclass(frozen=True, slots=True)
+class _Uploaded(Blob):
+    """What a client has uploaded."""
+
+    account: Account
+    upload: Upload
+
+    @property
+    def size(self) -> int | None:
+        return self.upload.size
+
+    def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
+        return self.account.uploads.chunks(self.upload, start, stop)
+
+
+@dataclass(frozen=True, slots=True)
 class _Decoded(Blob):
     """What another blob is without its Content-Transfer-Encoding."""
 
@@ -213,14 +231,25 @@ def _cut(octets: bytes, position: int, start: int, stop: int | None) -> bytes:
 async def open_blob(account: Account, blob_id: str) -> Blob | None:
     """The blob of that id, None when the account has no such blob.
 
-    Raises ImapError, and BlobTooLarge for a part of a message that is too large to look into.
+    Raises ImapError and NotCommitted, and BlobTooLarge for a part of a message that is too large to
+    look into.
     """
     ref = ids.parse_blob_id(blob_id)
     if ref is None:
         return None
+    if ref.email_id is None:
+        return await _open_upload(account, ref)
     data = await account.fresh()
     row = data.emails.row(ref.email_id)
     return await _open(account, row, ref) if row >= 0 else None
+
+
+async def _open_upload(account: Account, ref: ids.BlobRef) -> Blob | None:
+    if ref.sections:
+        outer = await _open_upload(account, ids.BlobRef(ref.whole, ref.sections[:-1]))
+        return await _open_inner(account, outer, ref) if outer is not None else None
+    upload = await account.uploads.find(ref.whole)
+    return _Uploaded(account, upload) if upload is not None else None
 
 
 async def _open(account: Account, row: int, ref: ids.BlobRef) -> Blob | None:
@@ -229,7 +258,7 @@ async def _open(account: Account, row: int, ref: ids.BlobRef) -> Blob | None:
         return _Stored(account, row, Place(), octets, False, _known(account, ref))
     if len(ref.sections) == 1:
         return await _open_part(account, row, ref)
-    outer = await _open(account, row, ids.BlobRef(ref.email_id, ref.sections[:-1]))
+    outer = await _open(account, row, ids.BlobRef(ref.whole, ref.sections[:-1]))
     return await _open_inner(account, outer, ref) if outer is not None else None
 
 

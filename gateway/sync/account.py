@@ -19,11 +19,12 @@ from gateway.obs.log import get_logger
 from gateway.store.base import StoreError
 from gateway.sync import commit
 from gateway.sync.attempts import attempt
-from gateway.sync.checker import Checker
+from gateway.sync.checker import Checker, Places
 from gateway.sync.content import Content
 from gateway.sync.data import AccountData
 from gateway.sync.emails import UNKNOWN
-from gateway.sync.errors import NotCommitted
+from gateway.sync.errors import NotCommitted, Withdrawn
+from gateway.sync.extent import OWN, Extent
 from gateway.sync.indexer import index_account, index_structures
 from gateway.sync.ledger import Ledger, Superseded
 from gateway.sync.listeners import Listener, Listeners
@@ -32,6 +33,7 @@ from gateway.sync.newest import Newest, Windows
 from gateway.sync.reader import Reader
 from gateway.sync.searching import Searching
 from gateway.sync.shelf import Shelf
+from gateway.sync.uploads import Uploads
 from gateway.sync.watcher import Watcher
 
 # A look at the server is trusted for as long as it took, times this, and never longer than a
@@ -66,10 +68,12 @@ log = get_logger(__name__)
 
 
 class Account:
-    """One user's account: its data, its connections, and the work that keeps the two together.
+    """One account of a user: its data, its connections, and the work that keeps the two together.
 
-    is_superseded: another node has gone on with another lineage of the account; this one is to be
-    replaced, and answers nothing any more. on_superseded is called when that happens.
+    The pool, the watcher and the places are those of the login, which has other accounts, too;
+    extent: which mailboxes are those of this one. is_superseded: another node has gone on with
+    another lineage of the account; this one is to be replaced, and answers nothing any more.
+    on_ended is called when that happens, or when nothing is shared any more.
     write_lock: held by whoever changes something on the server.
     """
 
@@ -81,23 +85,28 @@ class Account:
         pool: Pool,
         shelf: Shelf,
         ledger: Ledger,
+        uploads: Uploads,
         *,
-        server_events: bool = False,
-        on_superseded: Callable[[], None] = lambda: None,
+        watcher: Watcher,
+        places: Places,
+        extent: Extent = OWN,
+        on_ended: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = account_id
         self.username = username
         self.data = data
         self.pool = pool
+        self.uploads = uploads
         self.last_used = time.monotonic()
         self.content = Content(Reader(data, pool), shelf)
         self.searching = Searching(data, pool, self.recheck, self.content.load_headers)
         self.is_superseded = False
         self.write_lock = asyncio.Lock()
-        self._on_superseded = on_superseded
+        self.extent = extent
+        self._on_ended = on_ended
         self._shelf = shelf
         self._ledger = ledger
-        self._checker = Checker(data)
+        self._checker = Checker(data, places, extent)
         self._windows = Windows(data, pool)
         self._lock = asyncio.Lock()
         self._trusted_until = self._vouched_until = float("-inf")
@@ -105,7 +114,7 @@ class Account:
         self._hurry = asyncio.Event()
         self._hurry_structures = asyncio.Event()
         self._listeners = Listeners()
-        self._watcher = Watcher(data, pool, self.mark_changed, server_events=server_events)
+        self._watcher = watcher.join(data, self.mark_changed)
         self._background: dict[str, asyncio.Task[None]] = {}
 
     # --- freshness -------------------------------------------------------------------------------
@@ -179,6 +188,9 @@ class Account:
             try:
                 # The checker finds its way around a message that breaks connections.
                 settled = await attempt(self.pool, self._checker.check, deadline=CHECK_DEADLINE)
+            except Withdrawn:
+                self._on_ended()
+                raise
             except ImapError:
                 await self._commit()
                 raise
@@ -200,6 +212,7 @@ class Account:
                     await self._ledger.begin(self.data)
             self._listeners.tell()
             if made.listed or made.removed:
+                self._watcher.listed()
                 self._start("list again", self._list_again)
         commit.settle(self.data, staged)
         self._checker.settle()
@@ -220,7 +233,7 @@ class Account:
         except Superseded as reason:
             log.info("account_superseded", reason=str(reason))
             self.is_superseded = True
-            self._on_superseded()
+            self._on_ended()
             raise NotCommitted("another node goes on with the account") from reason
 
     # --- completeness ----------------------------------------------------------------------------
@@ -321,13 +334,13 @@ class Account:
             pass  # what is here is worth nothing any more
 
     async def close(self) -> None:
-        """Stop all work, save, and close the connections."""
+        """Stop all work, and save; the connections are the login's."""
         self._listeners.end()
         for task in self._background.values():
             task.cancel()
         await asyncio.gather(*self._background.values(), return_exceptions=True)
+        self._watcher.leave()
         await self.save()
-        await self.pool.close()
 
     # --- who listens -----------------------------------------------------------------------------
 

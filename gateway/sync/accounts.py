@@ -28,6 +28,7 @@ from gateway.sync.journal import Journal
 from gateway.sync.ledger import Ledger, new_epoch
 from gateway.sync.memory import give_back
 from gateway.sync.shelf import Shelf
+from gateway.sync.uploads import Uploads
 
 IDLE_SECONDS = 600.0
 _SWEEP_SECONDS = 15.0
@@ -40,6 +41,7 @@ class Settings:
     """How to reach the IMAP server, and how much memory all accounts may take.
 
     server_events: whether the server reports changes by itself (gateway.http.events).
+    upload_quota: octets of uploads that are kept for one user in one account.
     """
 
     endpoint: Endpoint
@@ -50,6 +52,7 @@ class Settings:
     idle_seconds: float = 60.0
     memory_bytes: int = 1 << 30
     server_events: bool = False
+    upload_quota: int = 500_000_000
 
 
 class _Door:
@@ -146,6 +149,7 @@ class Accounts:
             pool,
             Shelf(self._store, account_id),
             ledger,
+            Uploads(self._store.durable, account_id, self._settings.upload_quota),
             server_events=self._settings.server_events,
             on_superseded=lambda: self._leave(account),
         )

@@ -16,6 +16,8 @@ from hashlib import blake2b
 
 EMAIL_DIGEST_OCTETS = 12
 THREAD_DIGEST_OCTETS = 8
+UPLOAD_OCTETS = 16
+"""Random ones: nobody guesses which uploads there are."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _GUID = re.compile(r"[0-9a-f]{32}")  # Dovecot's begin with a letter or a digit, as it comes
@@ -24,6 +26,9 @@ _MAX_ID = 255
 _SECTION = r"[1-9][0-9]*(?:_[1-9][0-9]*)*"
 _PART_BLOB = re.compile(rf"p({_SECTION}(?:m{_SECTION})*)-([A-Za-z0-9_-]+)")
 _PACKED_BLOB = re.compile(r"q([A-Z2-7]+)-([A-Za-z0-9_-]+)")
+# Of an upload, the way comes last.
+_UPLOAD = r"u[A-Za-z0-9_-]{21}[AQgw]"
+_UPLOAD_BLOB = re.compile(rf"({_UPLOAD})(?:-({_SECTION}(?:m{_SECTION})*)|_([A-Z2-7]+))?")
 
 
 def is_id(value: str) -> bool:
@@ -52,6 +57,14 @@ def _digest(domain: bytes, size: int, *parts: bytes) -> bytes:
 def account_id(backend: str, username: str) -> str:
     """Account id of a canonical user name on one IMAP server ("host:port")."""
     return _text("a", _digest(b"account", 12, backend.encode(), username.encode()))
+
+
+def shared_account_id(backend: str, username: str, extent: str) -> str:
+    """Account id of what others share with a user; `extent` says which of it (RFC 8620 §1.6.2).
+
+    Each user has one of their own for it, as each sees and may do something else there.
+    """
+    return _text("a", _digest(b"share", 12, backend.encode(), username.encode(), extent.encode()))
 
 
 def mailbox_id(given: str | None, name: str, uidvalidity: int) -> str:
@@ -105,12 +118,17 @@ def thread_key_of(id_: str) -> int | None:
 class BlobRef:
     """What a blobId stands for.
 
-    `sections` is the way to it: () for the message itself, ("2",) for its part 2, ("2", "1.2") for
-    part 1.2 of the message that is part 2.
+    `whole` is the blob id of a message or an upload. `sections` is the way from there: () for the
+    whole itself, ("2",) for its part 2, ("2", "1.2") for part 1.2 of the message that is part 2.
     """
 
-    email_id: str
+    whole: str
     sections: tuple[str, ...]
+
+    @property
+    def email_id(self) -> str | None:
+        """The Email that the blob is, or is a part of; None for an upload."""
+        return self.whole[1:] if self.whole.startswith("m") else None
 
 
 class UnnamedPart(ValueError):
@@ -122,6 +140,16 @@ def message_blob_id(email_id_: str) -> str:
     return "m" + email_id_
 
 
+def upload_blob_id(random: bytes) -> str:
+    """Blob id of an upload, made of UPLOAD_OCTETS random octets."""
+    return _text("u", random)
+
+
+def is_upload_blob_id(blob_id: str) -> bool:
+    """True for what upload_blob_id() can have made."""
+    return re.fullmatch(_UPLOAD, blob_id) is not None
+
+
 def part_blob_id(blob_id: str, section: str) -> str:
     """Blob id of a part of a message; of its octets, transfer-decoded.
 
@@ -129,35 +157,46 @@ def part_blob_id(blob_id: str, section: str) -> str:
     which parts of an Email itself never do, and ValueError if `blob_id` is no blob id.
     """
     if blob_id.startswith("m"):  # of each part of each Email that is shown
-        return _part_blob_id(BlobRef(blob_id[1:], (section,)))
+        return _part_blob_id(BlobRef(blob_id, (section,)))
     ref = parse_blob_id(blob_id)
     if ref is None:
         raise ValueError(f"not a blob id: {blob_id!r}")
-    return _part_blob_id(BlobRef(ref.email_id, (*ref.sections, section)))
+    return _part_blob_id(BlobRef(ref.whole, (*ref.sections, section)))
 
 
 def parse_blob_id(blob_id: str) -> BlobRef | None:
-    """Inverse of message_blob_id() and part_blob_id(); None for anything else."""
+    """Inverse of message_blob_id(), upload_blob_id() and part_blob_id(); None for anything else."""
     if not is_id(blob_id):
         return None
     if blob_id[0] == "m" and len(blob_id) > 1:
-        return BlobRef(blob_id[1:], ())
+        return BlobRef(blob_id, ())
     if match := _PART_BLOB.fullmatch(blob_id):
-        return BlobRef(match[2], _unfold(match[1]))
+        return BlobRef(message_blob_id(match[2]), _unfold(match[1]))
     if match := _PACKED_BLOB.fullmatch(blob_id):
-        ref = BlobRef(match[2], _unpack(match[1]))
-        # A part has one id: what fits is not packed, and packed in one way only.
-        return ref if ref.sections and _part_blob_id(ref) == blob_id else None
+        return _packed(BlobRef(message_blob_id(match[2]), _unpack(match[1])), blob_id)
+    if match := _UPLOAD_BLOB.fullmatch(blob_id):
+        if match[3]:
+            return _packed(BlobRef(match[1], _unpack(match[3])), blob_id)
+        return BlobRef(match[1], _unfold(match[2]) if match[2] else ())
     return None
 
 
+def _packed(ref: BlobRef, blob_id: str) -> BlobRef | None:
+    """The same, if it is what the id was made of: what fits is not packed, and in one way only."""
+    return ref if ref.sections and _part_blob_id(ref) == blob_id else None
+
+
 def _part_blob_id(ref: BlobRef) -> str:
-    """`p2m1_2-<EmailId>`, or packed `q...-<EmailId>` where that would not be an Id."""
+    """`p2m1_2-<EmailId>` and `<UploadId>-2m1_2`, or packed where that would not be an Id.
+
+    Packed they are `q...-<EmailId>` and `<UploadId>_...`.
+    """
     way = "m".join(section.replace(".", "_") for section in ref.sections)
-    plain = f"p{way}-{ref.email_id}"
+    plain = f"{ref.whole}-{way}" if ref.email_id is None else f"p{way}-{ref.email_id}"
     if len(plain) <= _MAX_ID:
         return plain
-    packed = f"q{_pack(ref.sections)}-{ref.email_id}"
+    way = _pack(ref.sections)
+    packed = f"{ref.whole}_{way}" if ref.email_id is None else f"q{way}-{ref.email_id}"
     if len(packed) > _MAX_ID:
         raise UnnamedPart(f"{len(ref.sections)} messages deep")
     return packed

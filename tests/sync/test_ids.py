@@ -28,7 +28,7 @@ parts = st.lists(st.integers(1, 1100), min_size=1, max_size=6).map(lambda n: "."
 
 
 def blob_id_of(ref: ids.BlobRef) -> str:
-    blob_id = ids.message_blob_id(ref.email_id)
+    blob_id = ref.whole
     for section in ref.sections:
         blob_id = ids.part_blob_id(blob_id, section)
     return blob_id
@@ -126,7 +126,7 @@ def test_blob_ids_are_ids_whatever_names_the_message(
     known = of_items(tier, [item])
     email_id = known.given[0] if known.given else ids.email_id(known.digests[0])
     assert ID.fullmatch(email_id)
-    ref = ids.BlobRef(email_id, tuple(sections))
+    ref = ids.BlobRef(ids.message_blob_id(email_id), tuple(sections))
     made = blob_id_of(ref)
     assert ID.fullmatch(made)
     assert ids.parse_blob_id(made) == ref
@@ -136,7 +136,8 @@ def test_blob_ids_are_ids_whatever_names_the_message(
 @given(object_ids.filter(ids.is_kept), object_ids.filter(ids.is_kept), parts, parts)
 def test_blobs_that_differ_have_ids_that_differ(one: str, two: str, a: str, b: str) -> None:
     """RFC 8620 §6.2: whatever the Email ids look like."""
-    refs = [ids.BlobRef(id_, way) for id_ in (one, two) for way in ((), (a,), (b,), (a, b))]
+    ways = ((), (a,), (b,), (a, b))
+    refs = [ids.BlobRef(ids.message_blob_id(id_), way) for id_ in (one, two) for way in ways]
     assert len({blob_id_of(ref) for ref in refs}) == len(set(refs))
 
 
@@ -160,7 +161,7 @@ def test_every_part_of_an_email_can_be_named(large: int) -> None:
     assert large * 130 <= MAX_PARTS
     made = ids.part_blob_id(ids.message_blob_id(email_id), section)
     assert ID.fullmatch(made)
-    assert ids.parse_blob_id(made) == ids.BlobRef(email_id, (section,))
+    assert ids.parse_blob_id(made) == ids.BlobRef("m" + email_id, (section,))
 
 
 def deeper(blob_id: str) -> str | None:
@@ -173,11 +174,12 @@ def deeper(blob_id: str) -> str | None:
 @pytest.mark.parametrize("email_id", ["E0123456789abcdef", "M" * 128])
 def test_parts_deep_in_attached_messages_are_named_as_far_as_an_id_goes(email_id: str) -> None:
     """RFC 8620 §1.2: an Id has 255 characters; no two parts share one."""
-    made = [ids.message_blob_id(email_id)]
+    whole = ids.message_blob_id(email_id)
+    made = [whole]
     while (blob_id := deeper(made[-1])) is not None:
         made.append(blob_id)
         assert ID.fullmatch(blob_id)
-        assert ids.parse_blob_id(blob_id) == ids.BlobRef(email_id, ("1.2",) * (len(made) - 1))
+        assert ids.parse_blob_id(blob_id) == ids.BlobRef(whole, ("1.2",) * (len(made) - 1))
     assert len(made) > 20
 
 
@@ -189,6 +191,38 @@ def test_a_packed_id_is_only_for_what_has_no_other() -> None:
     assert ids.parse_blob_id(deep) is not None
     for other in (f"q{packed}-M", f"q{packed}AA-{email_id}", f"qAA-{email_id}", f"q-{email_id}"):
         assert ids.parse_blob_id(other) is None, other
+
+
+@given(st.binary(min_size=ids.UPLOAD_OCTETS, max_size=ids.UPLOAD_OCTETS), st.lists(parts))
+@example(bytes(ids.UPLOAD_OCTETS), ["1.2"] * 60)
+@example(b"\xff" * ids.UPLOAD_OCTETS, ["130.130.130"] * 20)
+def test_parts_of_an_uploaded_message_are_named_as_far_as_an_id_goes(
+    random: bytes, sections: list[str]
+) -> None:
+    """RFC 8620 §6.1, RFC 8621 §4.9: what Email/parse shows of an upload can be downloaded."""
+    whole = blob_id = ids.upload_blob_id(random)
+    assert ids.is_upload_blob_id(whole)
+    for depth, section in enumerate(sections):
+        assert ids.parse_blob_id(blob_id) == ids.BlobRef(whole, tuple(sections[:depth]))
+        assert ids.is_upload_blob_id(blob_id) == (depth == 0)
+        try:
+            blob_id = ids.part_blob_id(blob_id, section)
+        except ids.UnnamedPart:
+            assert depth > 8
+            return
+        assert ID.fullmatch(blob_id)
+    ref = ids.parse_blob_id(blob_id)
+    assert ref == ids.BlobRef(whole, tuple(sections))
+    assert ref.email_id is None
+
+
+@pytest.mark.parametrize("other", ["u", "u" * 22, "u" * 24, "u" * 23, "v" + "A" * 22, "uA-1"])
+def test_what_no_upload_was_called_is_no_upload(other: str) -> None:
+    """RFC 8620 §6.1: and neither is what ends in bits that nobody set."""
+    assert not ids.is_upload_blob_id(other)
+    assert ids.parse_blob_id(other) is None
+    for way in ("", "-", "_", "-0", "-1_", "_AE", "_AEBA", "-1m", "\n"):
+        assert ids.parse_blob_id("u" + "A" * 22 + way) in (None, ids.BlobRef("u" + "A" * 22, ()))
 
 
 @pytest.mark.checklist("A09")
