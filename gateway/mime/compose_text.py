@@ -1,0 +1,50 @@
+"""RFC 2045 §6, RFC 2046 §4.1: the text of a body part, as it is written."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from typing import NamedTuple
+
+import pybase64
+
+_LINE_END = re.compile(r"\r\n?|\n")
+# What is better not sent as it is: what is not printable, white space at the end of a line, which
+# is lost on the way, lines that mail stores and servers take for their own, and long ones.
+_NOT_SAFE = re.compile(
+    rb"[^\t\r\n -~]|[ \t](?:\r\n|\Z)|^From |^\.(?:\r\n|\Z)|[^\r\n]{79}", re.MULTILINE
+)
+_FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
+
+
+class Encoded(NamedTuple):
+    """Octets in a Content-Transfer-Encoding."""
+
+    encoding: str
+    octets: bytes
+
+
+def encode(value: str) -> Encoded:
+    """Text in UTF-8 with CRLF for each line end, in the encoding that shows most of it.
+
+    7bit if all of it is certain to arrive so, else the shorter of quoted-printable and base64.
+    """
+    octets = _LINE_END.sub("\r\n", value).encode()
+    if not _NOT_SAFE.search(octets):
+        return Encoded("7bit", octets)
+    quoted = _quoted_printable(octets)
+    if len(quoted) * 3 <= len(octets) * 4 + 300:
+        return Encoded("quoted-printable", quoted)
+    return Encoded("base64", base64_lines(octets))
+
+
+def _quoted_printable(octets: bytes) -> bytes:
+    """RFC 2045 §6.7. The C function ends soft lines as the text ends its first line."""
+    quoted = binascii.b2a_qp(octets.replace(b"\r\n", b"\n"), istext=True).replace(b"\n", b"\r\n")
+    # Not "=46rom ", which may make the line too long.
+    return _FROM_LINE.sub(b"=46ro=\r\nm ", quoted)
+
+
+def base64_lines(octets: bytes) -> bytes:
+    """RFC 2045 §6.8: lines of 76 characters, each with its CRLF."""
+    return pybase64.encodebytes(octets).replace(b"\n", b"\r\n")
