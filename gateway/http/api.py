@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 from aiohttp import web
 
 from gateway.auth.slots import NoSlot, Slots
 from gateway.http.body import Bodies, require_json
 from gateway.http.services import Account, Services
 from gateway.http.session import session_of
+from gateway.http.uninterrupted import Uninterrupted
 from gateway.jmap import ijson
 from gateway.jmap.dispatch import Context, dispatch
-from gateway.jmap.envelope import Invocation, parse_request
+from gateway.jmap.envelope import Invocation, Request, parse_request
 from gateway.jmap.errors import limit_exceeded
 from gateway.jmap.registry import AccountRef
 from gateway.obs.log import get_logger
@@ -34,40 +37,55 @@ class Api:
             running=limits.max_concurrent_requests, waiting=_WAITING, seconds=_WAIT_SECONDS
         )
         self._bodies = Bodies(limits.max_size_request)
+        self._writes = Uninterrupted()
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Check from the cheapest to the dearest; the body is read when its turn has come."""
-        account = await self._services.authenticate(request)
+        services = self._services
+        account = await services.authenticate(request)
         require_json(request)
+        async with AsyncExitStack() as held:
+            body = await self._body(request, account, held)
+            parsed = self._parsed(body)
+            work = dispatch(parsed, self._context(account, request))
+            if services.registry.writes(call.name for call in parsed.calls):
+                pieces = await self._writes.run(work, held.pop_all())
+            else:
+                pieces = await work
+        return web.Response(body=b"".join(pieces), content_type="application/json")
+
+    async def close(self, app: web.Application) -> None:
+        """Let what changes something come to its end, when the server stops."""
+        await self._writes.close(app)
+
+    async def _body(self, request: web.Request, account: Account, held: AsyncExitStack) -> bytes:
+        """The body, read when it is the user's turn; `held` is to give back both."""
         try:
-            async with (
-                self._turns.slot(account.id),
-                self._bodies.body(request, account.id) as body,
-            ):
-                answer = await self._answer(body, account, request)
+            await held.enter_async_context(self._turns.slot(account.id))
         except NoSlot:
             raise limit_exceeded(
                 "maxConcurrentRequests", "Too many requests of this user are waiting."
             ) from None
-        return web.Response(body=answer, content_type="application/json")
+        return await held.enter_async_context(self._bodies.body(request, account.id))
 
-    async def _answer(self, body: bytes, account: Account, request: web.Request) -> bytes:
-        services = self._services
-        limits = services.limits
+    def _parsed(self, body: bytes) -> Request:
+        limits = self._services.limits
         value = ijson.decode(
             body, max_depth=limits.max_json_depth, max_values=limits.max_json_values
         )
-        parsed = parse_request(value, limits, services.registry.capabilities)
+        return parse_request(value, limits, self._services.registry.capabilities)
+
+    def _context(self, account: Account, request: web.Request) -> Context:
+        services = self._services
         capabilities = frozenset(services.account_capabilities(account))
-        context = Context(
+        return Context(
             accounts={account.id: AccountRef(account, capabilities, services.is_read_only)},
-            limits=limits,
+            limits=services.limits,
             session_state=session_of(services, account, request)["state"],
             registry=services.registry,
             on_error=_log_error,
             give_turn=Turns().give,
         )
-        return b"".join(await dispatch(parsed, context))
 
 
 def _log_error(error: Exception, invocation: Invocation) -> None:

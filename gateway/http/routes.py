@@ -18,11 +18,12 @@ from gateway.http.session import SessionResource
 def create_app(services: Services) -> web.Application:
     """The public service."""
     session = SessionResource(services)
+    api = Api(services)
     event_source = EventSource(services)
     endpoints: list[tuple[str, str, Handler]] = [
         ("GET", "/.well-known/jmap", session.get),
         ("GET", "/jmap/session", session.get),
-        ("POST", "/jmap/api", Api(services).post),
+        ("POST", "/jmap/api", api.post),
         ("GET", "/jmap/download/{accountId}/{blobId}/{name:(?s:.*)}", Downloads(services).get),
         ("POST", "/jmap/upload/{accountId}", _not_implemented(services)),
         ("GET", "/jmap/eventsource", event_source.get),
@@ -31,6 +32,7 @@ def create_app(services: Services) -> web.Application:
     app = web.Application(middlewares=[observe, problems])
     app.on_response_prepare.append(cors.prepare)
     app.on_shutdown.append(event_source.close)
+    app.on_cleanup.append(api.close)
     for method, path, handler in endpoints:
         resource = app.router.add_resource(path)
         resource.add_route(method, handler)

@@ -130,9 +130,11 @@ COPY_ARGUMENTS: Final = (
 class Set:
     """RFC 8620 §5.3: /set of a type.
 
-    `open` begins it on an account; it is given the type's own `arguments`, complete with their
-    defaults. Inside, nobody else changes the account. `extra` says which names besides those of
-    the properties a new object may have ("header:..."); their values are not checked.
+    `open` begins it on an account; inside, nobody else of this server changes the account. It is
+    given the type's own `arguments`, complete with their defaults, and "ifInState": /set itself
+    compares it, but where it is given, no later change of anybody else may be written over.
+    `extra` says which names besides those of the properties a new object may have ("header:...");
+    their values are not checked.
     """
 
     open: Callable[[Any, dict[str, Any], Limits], AbstractAsyncContextManager[Setting]]

@@ -136,6 +136,7 @@ class Backend:
     broken: Exception | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     running: int = 0
+    finished: int = 0
     most_running: int = 0
 
     async def login(self, username: str, password: str, client_address: str) -> FakeAccount:
@@ -155,11 +156,12 @@ class Backend:
         return self.blobs.get((account.id, blob_id))
 
     async def wait(self, _call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Test/wait: waits for the gate."""
+        """Test/wait, Test/write: waits for the gate."""
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
             await self.gate.wait()
+            self.finished += 1
         finally:
             self.running -= 1
         return arguments
@@ -195,6 +197,7 @@ def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Ser
             (
                 ECHO,
                 Method("Test/wait", MAIL, backend.wait),
+                Method("Test/write", MAIL, backend.wait, writes=True),
                 Method("Test/crash", MAIL, backend.crash),
                 Method("Test/read", MAIL, backend.read),
             ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.http import api, body
+from gateway.http import api, body, uninterrupted
 from gateway.imap.errors import AuthenticationFailed
 from gateway.obs import metrics
 from tests.http.harness import CORE, USER, Backend, Client, Harness, basic, call, problem_of
@@ -253,3 +253,75 @@ async def test_method_of_a_client_that_went_away_ends(client: Client, backend: B
         await asyncio.sleep(0.001)
     assert not backend.gate.is_set()
     assert (await call(client, ECHO)).status == 200
+
+
+# --- Requests that write -------------------------------------------------------------------------
+
+
+async def left_alone(client: Client, backend: Backend, count: int = 1) -> None:
+    """Begin so many requests that write, and hang up."""
+    requests = [asyncio.create_task(call(client, WRITE)) for _ in range(count)]
+    while backend.running < count:
+        await asyncio.sleep(0.001)
+    for request in requests:
+        request.cancel()
+    await asyncio.wait(requests)
+
+
+WRITE: list[Any] = ["Test/write", {"n": 1}, "c0"]
+
+
+async def test_request_that_writes_is_answered(client: Client, backend: Backend) -> None:
+    """RFC 8620 §3.4: as any other."""
+    backend.gate.set()
+    answer = await (await call(client, ECHO, WRITE)).json()
+    assert answer["methodResponses"] == [ECHO, WRITE]
+
+
+async def test_client_that_hangs_up_does_not_interrupt_a_write(
+    client: Client, backend: Backend
+) -> None:
+    """RFC 8620 §5.3: no object is left half changed, and nothing is forgotten."""
+    await left_alone(client, backend)
+    assert (await call(client, ECHO)).status == 200
+    assert backend.running == 1
+    backend.gate.set()
+    while backend.running:
+        await asyncio.sleep(0.001)
+    assert backend.finished == 1
+
+
+async def test_writes_of_clients_that_hung_up_hold_their_turns(
+    harness: Harness, backend: Backend
+) -> None:
+    """RFC 8620 §2: maxConcurrentRequests is not got round by hanging up."""
+    client = await harness.start(max_concurrent_requests=2)
+    await left_alone(client, backend, count=2)
+    waiting = asyncio.create_task(call(client, ECHO))
+    done, _ = await asyncio.wait([waiting], timeout=0.05)
+    assert not done
+    backend.gate.set()
+    assert (await waiting).status == 200
+
+
+async def test_stopping_waits_for_the_writes_of_clients_that_hung_up(
+    client: Client, backend: Backend
+) -> None:
+    """RFC 8620 §5.3: the server takes leave when what it began is done."""
+    await left_alone(client, backend)
+    stopping = asyncio.create_task(client.server.close())
+    done, _ = await asyncio.wait([stopping], timeout=0.05)
+    assert not done
+    backend.gate.set()
+    await stopping
+    assert backend.finished == 1
+
+
+async def test_stopping_does_not_wait_for_ever(
+    client: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 8620 §5.3: what is cut off is as if the server had been killed."""
+    monkeypatch.setattr(uninterrupted, "_GRACE_SECONDS", 0.01)
+    await left_alone(client, backend)
+    await client.server.close()
+    assert (backend.running, backend.finished) == (0, 0)

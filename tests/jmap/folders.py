@@ -53,7 +53,13 @@ class Folders:
     def named(cls, *names: str) -> Folders:
         account = cls()
         for name in names:
-            empty = {"parentId": None, "memberOf": {}, "tags": {}, "order": 0, "words": []}
+            empty: dict[str, Any] = {
+                "parentId": None,
+                "memberOf": {},
+                "tags": {},
+                "order": 0,
+                "words": [],
+            }
             account.add({"name": name} | empty)
         return account
 

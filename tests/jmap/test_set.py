@@ -56,7 +56,7 @@ async def test_nothing_asked_is_nothing_done(arguments: dict[str, Any]) -> None:
         "notDestroyed": None,
     }
     assert account.asked == [("open", None)]
-    assert account.sets == [{"mood": None}]
+    assert account.sets == [{"mood": None, "ifInState": None}]
 
 
 @pytest.mark.checklist("F15")
@@ -80,7 +80,11 @@ async def test_states_are_those_before_and_after() -> None:
 @pytest.mark.checklist("F01")
 async def test_other_state_than_the_client_knows_changes_nothing() -> None:
     account = Folders.named("a")
-    changes = {"create": {"k": {"name": "b"}}, "update": {"f1": {"order": 1}}, "destroy": ["f1"]}
+    changes: dict[str, Any] = {
+        "create": {"k": {"name": "b"}},
+        "update": {"f1": {"order": 1}},
+        "destroy": ["f1"],
+    }
     assert await refused(account, ifInState="s1", **changes) == "stateMismatch"
     assert await refused(account, ifInState="", **changes) == "stateMismatch"
     assert await refused(account, ifInState="S0") == "stateMismatch"
@@ -127,8 +131,8 @@ async def test_bad_argument_is_invalid(arguments: dict[str, Any]) -> None:
 async def test_own_arguments_of_the_type_are_handed_on() -> None:
     """RFC 8620 §5.3: types add arguments of their own, such as onDestroyRemoveEmails."""
     account = Folders()
-    await sent(account, mood="fine")
-    assert account.sets == [{"mood": "fine"}]
+    await sent(account, mood="fine", ifInState="s0")
+    assert account.sets == [{"mood": "fine", "ifInState": "s0"}]
 
 
 async def test_type_without_set_has_no_such_method() -> None:

@@ -19,9 +19,23 @@ from gateway.jmap.kinds import (
     UTC_DATE,
     Kind,
     list_of,
+    map_of,
     nullable,
+    set_of,
 )
-from gateway.jmap.spec import Argument, Condition, DataType, Get, Property, Query, Sort
+from gateway.jmap.spec import (
+    Argument,
+    Condition,
+    Copy,
+    DataType,
+    Get,
+    Property,
+    Query,
+    Set,
+    Settable,
+    Sort,
+)
+from tests.jmap.folders import FOLDER, copied, opened
 from tests.jmap.foos import FOO, NAME, SIZE, load, run
 
 ACCEPTED: list[tuple[Kind, list[object], list[object]]] = [
@@ -52,6 +66,8 @@ ACCEPTED: list[tuple[Kind, list[object], list[object]]] = [
     (ID_LIST, [[], ["a"]], [[""], ["a", 1]]),
     (nullable(INT), [None, 1], ["", False]),
     (list_of(nullable(ID)), [[None, "a"]], [[""]]),
+    (map_of(ID, INT), [{}, {"a": 1}], [{"": 1}, {"a": "1"}, [], None]),
+    (set_of(ID), [{}, {"a": True}], [{"a!": True}, {"a": 1}, {"a": False}, ["a"], None]),
 ]
 
 
@@ -64,6 +80,7 @@ def test_kind_accepts_exactly_its_values(kind: Kind, good: list[object], bad: li
 
 def test_kinds_are_named_as_in_the_rfc() -> None:
     assert nullable(list_of(ID)).name == "Id[]|null"
+    assert set_of(ID).name == "Id[Boolean]"
 
 
 GET = Get(load, sources=NAME)
@@ -98,6 +115,12 @@ CONTRADICTIONS: dict[str, Callable[[], object]] = {
     "not advertised: ['i;octet']": lambda: replace(QUERY, collations=("i;octet",)),
     "default collation is missing": lambda: replace(QUERY, collations=("i;ascii-casemap",)),
     "is no Boolean": lambda: Argument("fetchAll", BOOLEAN, default=1),
+    "is no UnsignedInt": lambda: Settable(UNSIGNED_INT, initial=-1),
+    "there is no /set: ['icon', ": lambda: replace(FOLDER, set=None, copy=None),
+    "not settable, but in copies: ['size']": lambda: replace(
+        FOLDER, copy=Copy(copied, frozenset({"name", "size"}))
+    ),
+    "argument of /set: ['create']": lambda: Set(opened, (Argument("create", nullable(STRING)),)),
 }
 
 
@@ -109,7 +132,12 @@ def test_declaration_that_contradicts_itself_fails_when_it_is_made(problem: str)
 
 
 def test_type_may_have_any_one_method_alone() -> None:
-    for declared in ({"get": Get(load, frozenset())}, {"changes": FOO.changes}, {"query": QUERY}):
+    for declared in (
+        {"get": Get(load, frozenset())},
+        {"changes": FOO.changes},
+        {"query": QUERY},
+        {"set": FOLDER.set},
+    ):
         assert DataType("Foo", "uri", "", (), **declared).name == "Foo"
 
 

@@ -32,7 +32,7 @@ async def set_(
     patches: dict[str, dict[str, Any]] = checked["update"] or {}
     doomed: list[str] = checked["destroy"] or []
     check_size(len(objects) + len(patches) + len(doomed), call.limits)
-    own = {a.name: checked[a.name] for a in declared.arguments}
+    own = {name: checked[name] for name in ("ifInState", *(a.name for a in declared.arguments))}
     async with declared.open(account, own, call.limits) as setting:
         old_state = setting.state
         if checked["ifInState"] not in (None, old_state):
