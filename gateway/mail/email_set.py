@@ -12,29 +12,34 @@ from gateway.jmap.settable import Change
 from gateway.jmap.spec import GetRequest
 from gateway.mail import email_body, email_get, new_email
 from gateway.mail.backend import backend, backend_errors
+from gateway.mail.email_create import compose
 from gateway.mail.mailbox import rights
 from gateway.mail.set_errors import set_error
 from gateway.sync.account import Account
+from gateway.sync.appending import Letter
+from gateway.sync.failures import Failure
 from gateway.sync.write_plan import Order
 from gateway.sync.writing import Writing, writing
 
 
 @asynccontextmanager
 async def open_set(
-    account: Account, _arguments: dict[str, Any], limits: Limits
+    account: Account, arguments: dict[str, Any], limits: Limits
 ) -> AsyncIterator[EmailSetting]:
     """Begin an Email/set. Raises MethodError serverUnavailable."""
+    guarded = arguments["ifInState"] is not None
     with backend_errors():
-        async with writing(account) as held:
-            yield EmailSetting(held, limits)
+        async with writing(account, recheck=guarded) as held:
+            yield EmailSetting(held, limits, guarded=guarded)
 
 
 class EmailSetting:
     """An Email/set under way; see gateway.jmap.settable.Setting."""
 
-    def __init__(self, held: Writing, limits: Limits) -> None:
+    def __init__(self, held: Writing, limits: Limits, *, guarded: bool) -> None:
         self._held = held
         self._limits = limits
+        self._guarded = guarded
 
     @property
     def state(self) -> str:
@@ -53,11 +58,25 @@ class EmailSetting:
             found = (await email_get.load(self._held.account, request)).records
         return found
 
+    @backend
     async def create(
         self, objects: dict[str, dict[str, Any]]
     ) -> dict[str, dict[str, Any] | SetError]:
-        """RFC 8621 §4.6. Not there yet."""
-        return dict.fromkeys(objects, SetError("forbidden", "Emails can not be composed yet."))
+        """RFC 8621 §4.6: compose messages and add them."""
+        results: dict[str, dict[str, Any] | SetError] = {}
+        letters: dict[str, Letter] = {}
+        for creation_id, object_ in objects.items():
+            try:
+                letters[creation_id] = await compose(self._held.account, object_, self._limits)
+            except SetError as error:
+                results[creation_id] = error
+        rows = await self._held.append(list(letters.values()))
+        for (creation_id, letter), row in zip(letters.items(), rows, strict=True):
+            if isinstance(row, Failure):
+                results[creation_id] = set_error(row)
+            else:
+                results[creation_id] = new_email.created(self._held.data, row, letter.received)
+        return results
 
     @backend
     async def update(
@@ -87,7 +106,7 @@ class EmailSetting:
                 results[id_] = error
             else:
                 todo[row] = order
-        failures = await self._held.change(todo) if todo else {}
+        failures = await self._held.change(todo, guarded=self._guarded) if todo else {}
         for id_, row in rows.items():
             if row in failures:
                 failure = failures[row]

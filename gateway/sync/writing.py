@@ -10,12 +10,14 @@ is put back to what it was.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
+from typing import Literal
 
 from gateway.imap.commands.copy import Copied, copy
 from gateway.imap.commands.expunge import remove
+from gateway.imap.commands.fetch import in_ranges
 from gateway.imap.commands.move import move
 from gateway.imap.commands.select import Select, is_storable
 from gateway.imap.commands.store import store
@@ -42,10 +44,11 @@ _REFUSALS = 32
 
 
 @asynccontextmanager
-async def writing(account: Account) -> AsyncIterator[Writing]:
+async def writing(account: Account, *, recheck: bool = False) -> AsyncIterator[Writing]:
     """Hold the account for writing.
 
-    Raises ImapError; ServerBusy when others write for too long; NotCommitted.
+    recheck: the server is asked what has changed, however short ago it was asked. Raises ImapError;
+    ServerBusy when others write for too long; NotCommitted.
     """
     try:
         async with asyncio.timeout(WAIT_SECONDS):
@@ -54,7 +57,7 @@ async def writing(account: Account) -> AsyncIterator[Writing]:
         raise ServerBusy(None, f"other changes take more than {WAIT_SECONDS:g} s") from None
     try:
         await account.indexed()
-        await account.fresh()
+        await (account.recheck() if recheck else account.fresh())
         yield Writing(account)
     finally:
         account.write_lock.release()
@@ -80,16 +83,20 @@ class Writing:
 
     # --- Emails that there are -------------------------------------------------------------------
 
-    async def change(self, orders: Mapping[int, Order]) -> dict[int, Failure | None]:
+    async def change(
+        self, orders: Mapping[int, Order], *, guarded: bool = False
+    ) -> dict[int, Failure | None]:
         """Do what is ordered of Emails, by row; why not, of each of which it was not done.
 
-        Raises Unknown, NotCommitted, and AuthenticationFailed.
+        guarded: not of those that another client has changed since they were read, as far as the
+        server can tell (RFC 7162 §3.1.3). Raises Unknown, NotCommitted, and AuthenticationFailed.
         """
         before = Before(self.data, orders)
         failures: dict[int, Failure] = {}
         lost: ImapError | None = None
         for _ in range(_ROUNDS):
-            lost = await _Round(self.account, failures).run(self._left(orders, failures))
+            steps = self._left(orders, failures)
+            lost = await _Round(self.account, failures, guarded=guarded).run(steps)
             await self.refresh()
             if lost is None:
                 break
@@ -140,9 +147,12 @@ class Writing:
 class _Round:
     """Takes the steps of a plan; `failures` gets the rows of which something was refused."""
 
-    def __init__(self, account: Account, failures: dict[int, Failure]) -> None:
+    def __init__(
+        self, account: Account, failures: dict[int, Failure], *, guarded: bool = False
+    ) -> None:
         self._account = account
         self._failures = failures
+        self._guarded = guarded
         self._refusals = _REFUSALS
 
     async def run(self, steps: Iterable[Step]) -> ImapError | None:
@@ -178,7 +188,7 @@ class _Round:
             fail(self._failures, step, failure)
             return
         try:
-            await _carry_out(connection, self._account.data, step)
+            await self._carry_out(connection, step)
         except CommandRefused as refused:
             failure = of_refusal(refused)
             done = refused.partial.uids if isinstance(refused.partial, Copied) else None
@@ -190,6 +200,31 @@ class _Round:
             uids = sorted(rest)
             for half in (uids[: len(uids) // 2], uids[len(uids) // 2 :]):
                 await self._take(connection, Step(step.action, {u: rest[u] for u in half}))
+
+    async def _carry_out(self, connection: Connection, step: Step) -> None:
+        action, uids, data = step.action, sorted(step.rows), self._account.data
+        match action.verb:
+            case Verb.STORE:
+                await self._store(connection, step)
+            case Verb.COPY:
+                await copy(connection, uids, _wire(data, action.target))
+            case Verb.MOVE:
+                await move(connection, uids, _wire(data, action.target))
+            case Verb.REMOVE:
+                await remove(connection, uids)
+
+    async def _store(self, connection: Connection, step: Step) -> None:
+        """RFC 7162 §3.1.3: with a guard, what has changed meanwhile is left as it is."""
+        action, rows = step.action, step.rows
+        since = self._account.data.index.mailbox(action.number).highestmodseq
+        guard = since if self._guarded and connection.has_modseqs else None
+        for what, keywords in _stores(action):
+            flags = sorted(map(flag_of, keywords))
+            stored = await store(connection, sorted(rows), what, flags, guard)
+            changed = {u: r for u, r in rows.items() if in_ranges(stored.modified, u)}
+            fail(self._failures, Step(action, changed), Failure(FailureKind.CHANGED))
+            rows = {u: r for u, r in rows.items() if u not in changed}
+            guard = None  # what the first command has done is no change by others
 
 
 def fail(failures: dict[int, Failure], step: Step, failure: Failure) -> None:
@@ -230,20 +265,12 @@ def _foreseen(connection: Connection, action: Action) -> Failure | None:
     return None
 
 
-async def _carry_out(connection: Connection, data: AccountData, step: Step) -> None:
-    action, uids = step.action, sorted(step.rows)
-    match action.verb:
-        case Verb.STORE:
-            if action.add:
-                await store(connection, uids, "+FLAGS", sorted(map(flag_of, action.add)))
-            if action.remove:
-                await store(connection, uids, "-FLAGS", sorted(map(flag_of, action.remove)))
-        case Verb.COPY:
-            await copy(connection, uids, _wire(data, action.target))
-        case Verb.MOVE:
-            await move(connection, uids, _wire(data, action.target))
-        case Verb.REMOVE:
-            await remove(connection, uids)
+def _stores(action: Action) -> Iterator[tuple[Literal["+FLAGS", "-FLAGS"], frozenset[str]]]:
+    """What STORE is to be told of keywords."""
+    if action.add:
+        yield "+FLAGS", action.add
+    if action.remove:
+        yield "-FLAGS", action.remove
 
 
 def _wire(data: AccountData, number: int) -> bytes:
