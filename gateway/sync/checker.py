@@ -8,12 +8,14 @@ others from being looked at.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from gateway.imap.commands.examine import Examine, leave
-from gateway.imap.commands.list import Listed, list_mailboxes
+from gateway.imap.commands.list import EVERY, Listed, list_mailboxes, lists_status
 from gateway.imap.commands.namespace import Namespaces, namespaces
 from gateway.imap.commands.rights import my_rights
 from gateway.imap.commands.status import Status
@@ -23,8 +25,11 @@ from gateway.imap.quirks import LATE_MODSEQ, NO_NAMESPACE
 from gateway.obs.log import get_logger
 from gateway.sync.commit import Draft, Staged
 from gateway.sync.data import AccountData
+from gateway.sync.errors import Withdrawn
+from gateway.sync.extent import OWN, Extent
 from gateway.sync.keywords import SEEN, select
 from gateway.sync.mailboxes import Mailbox, tree
+from gateway.sync.paths import Layout
 from gateway.sync.placements import MailboxColumns
 from gateway.sync.synchronise import synchronise
 
@@ -35,6 +40,8 @@ LATE_SECONDS = 10.0
 
 # What was saved of the namespaces is asked again after that: the first answers do not wait for it.
 NAMESPACES_SECONDS = 10.0
+# RFC 4314: that rights have changed is told by nothing, so they are asked again after that.
+RIGHTS_SECONDS = 60.0
 
 log = get_logger(__name__)
 
@@ -47,20 +54,49 @@ class _Late:
     until: float
 
 
+class Places:
+    """RFC 2342: the namespaces of a user, asked for once and known to all accounts of the login.
+
+    own: the data of the user's own account, which they are saved with.
+    """
+
+    def __init__(self, own: AccountData) -> None:
+        self._own = own
+        self._until = time.monotonic() + NAMESPACES_SECONDS
+
+    @property
+    def known(self) -> Namespaces | None:
+        """As far as is known, without asking."""
+        return self._own.namespaces
+
+    async def get(self, connection: Connection) -> Namespaces:
+        """As they were saved at first, and then as they are. Raises ImapError."""
+        known = self._own.namespaces
+        if known is None or time.monotonic() > self._until:
+            known = self._own.namespaces = await _namespaces(connection)
+            self._until = float("inf")
+        return known
+
+
 class Checker:
     """Finds out what moved on the server of one account; one check at a time.
 
     What was found is in `staged`, to be committed and then settled, also after an error.
     """
 
-    def __init__(self, data: AccountData) -> None:
+    def __init__(self, data: AccountData, places: Places, extent: Extent = OWN) -> None:
+        """Check the mailboxes of that extent; `places` are those of the login."""
         self._data = data
+        self._places = places
+        self._extent = extent
+        self._has_others = False  # that is, mailboxes that are listed and not the user's own
+        self._patterns: tuple[str, ...] = EVERY if extent == OWN else extent.patterns
         self.seconds = 0.0  # how long the last look at the counters took
         self.staged = Staged()
         self._unfinished: dict[str, Draft] = {}
         self._listed: tuple[object, ...] = ()
         self._rights: dict[bytes, str] = {}
-        self._namespaces_until = time.monotonic() + NAMESPACES_SECONDS
+        self._rights_until = 0.0
         self._flags_compared: dict[str, float] = {}
         self._late: dict[str, _Late] = {}
 
@@ -141,27 +177,51 @@ class Checker:
             self._late[mailbox_id] = late
 
     async def _list(self, connection: Connection) -> dict[str, Mailbox]:
-        # Dovecot's STATUS of the selected mailbox is of what was selected, as it was then told:
-        # a NOOP helps, but not when another mailbox has that name now.
-        listed = await list_mailboxes(connection, leave(connection))
+        listed, spaces = await self._listing(connection)
         listed = self._data.quarantine.steadied(listed)
-        spaces = await self._namespaces(connection)
         shape = tuple((entry.wire, entry.attributes) for entry in listed)
-        if shape != self._listed:
+        now = time.monotonic()
+        if shape != self._listed or (self._extent != OWN and now > self._rights_until):
             self._rights = await my_rights(connection, _selectable(listed))
-            self._listed = shape
+            self._listed, self._rights_until = shape, now + RIGHTS_SECONDS
         known = self._data.known_mailboxes()
-        mailboxes = tree(listed, spaces, self._rights, known)
+        levels = self._data.known_levels()
+        choices = self._data.choices
+        mailboxes = tree(listed, spaces, self._rights, known, self._extent, levels, choices)
         self.staged.mailboxes = mailboxes
         return mailboxes
 
-    async def _namespaces(self, connection: Connection) -> Namespaces:
-        """Whose mailboxes are where: as it was saved at first, and then as it is."""
-        known = self._data.namespaces
-        if known is None or time.monotonic() > self._namespaces_until:
-            known = self._data.namespaces = await _namespaces(connection)
-            self._namespaces_until = float("inf")
-        return known
+    async def _listing(self, connection: Connection) -> tuple[list[Listed], Namespaces]:
+        """The mailboxes of the account, without those of others. Raises Withdrawn."""
+        wanted, patterns = self._wanted(), self._patterns
+        # Dovecot's STATUS of the selected mailbox is of what was selected, as it was then told:
+        # a NOOP helps, but not when another mailbox has that name now.
+        listed = await list_mailboxes(connection, leave(connection), patterns, wanted)
+        spaces = await self._places.get(connection)
+        layout = Layout(spaces, listed)
+        if self._extent == OWN:
+            self._patterns = self._own_patterns(connection, layout, listed)
+            if patterns != EVERY and not {*self._patterns} <= {*patterns}:
+                # A mailbox at the top has got the first one below it.
+                listed = await list_mailboxes(connection, (), self._patterns, wanted)
+        listed = [entry for entry in listed if layout.holds(self._extent, entry)]
+        if self._extent != OWN and not any(entry.selectable for entry in listed):
+            raise Withdrawn(self._extent.name)
+        return listed, spaces
+
+    def _wanted(self) -> Callable[[Listed], bool]:
+        """Which mailboxes the account may have, as far as that is known before they are listed."""
+        known = self._places.known
+        return partial(Layout(known, ()).holds, self._extent) if known else lambda _: True
+
+    def _own_patterns(
+        self, connection: Connection, layout: Layout, listed: Sequence[Listed]
+    ) -> tuple[str, ...]:
+        """What to list next time: all, unless that would cost a STATUS of others' mailboxes."""
+        self._has_others |= any(e.selectable and not layout.holds(OWN, e) for e in listed)
+        if not self._has_others or not lists_status(connection):
+            return EVERY
+        return layout.own_patterns(listed)
 
     def _moved(self, mailbox_id: str, status: Status, columns: MailboxColumns) -> bool:
         """Whether the server's counters differ from what the index agrees with."""

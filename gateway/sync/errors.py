@@ -13,6 +13,10 @@ class MessageGone(ImapError):
     """The message is in no mailbox any more."""
 
 
+class Withdrawn(ImapError):
+    """RFC 8620 §1.6.2: nothing of what another user shared is shared any more."""
+
+
 class Narrowed(ConnectionLost):
     """The connection broke over some messages; the next time it is fewer that can break it."""
 

@@ -6,32 +6,36 @@ import asyncio
 
 
 class Listener:
-    """One who waits; to be closed, best by `with`."""
+    """One who waits; to be closed, best by `with`.
 
-    def __init__(self, listeners: Listeners) -> None:
+    is_over: nothing will ever be told any more, the account has ended here.
+    """
+
+    def __init__(self, listeners: Listeners, news: asyncio.Event) -> None:
+        self.is_over = False
         self._listeners = listeners
-        self._news = asyncio.Event()
-        self._is_over = False
+        self._news = news
 
     async def wait(self) -> bool:
-        """Return when the states may be others than when this was called last.
-
-        False when nothing will ever be told any more: the account has ended here.
-        """
+        """Return when the states may be others than when this was called last; False: is_over."""
         await self._news.wait()
         self._news.clear()
-        return not self._is_over
+        return not self.is_over
 
     def tell(self, *, is_over: bool = False) -> None:
         """Let wait() return."""
-        self._is_over |= is_over
+        self.is_over |= is_over
         self._news.set()
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self._listeners.leave(self)
 
     def __enter__(self) -> Listener:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listeners.leave(self)
+        self.close()
 
 
 class Listeners:
@@ -46,9 +50,9 @@ class Listeners:
     def __len__(self) -> int:
         return len(self._all)
 
-    def join(self) -> Listener:
-        """One more."""
-        listener = Listener(self)
+    def join(self, news: asyncio.Event | None = None) -> Listener:
+        """One more; `news` is set when there are any, for who listens to several accounts."""
+        listener = Listener(self, news or asyncio.Event())
         self._all.add(listener)
         self.present.set()
         if self._is_over:

@@ -37,8 +37,8 @@ class Idling(Small):
 async def _watched(account: Account, times: int) -> None:
     """Wait until the watcher has told of so many changes."""
     told: asyncio.Queue[None] = asyncio.Queue()
-    watcher = Watcher(account.data, account.pool, lambda: told.put_nowait(None))
-    watching = asyncio.create_task(watcher.run())
+    watch = Watcher(account.pool).join(account.data, lambda: told.put_nowait(None))
+    watching = asyncio.create_task(watch.run())
     async with asyncio.timeout(_SECONDS):
         for _ in range(times):
             await told.get()

@@ -14,8 +14,10 @@ from gateway.imap.commands.list import Listed
 from gateway.imap.commands.namespace import Namespace, Namespaces
 from gateway.imap.commands.status import Status
 from gateway.sync import ids
+from gateway.sync.extent import OWN, Extent, Kind
 from gateway.sync.mailbox_ids import Known
 from gateway.sync.mailboxes import Mailbox, tree
+from gateway.sync.paths import Layout
 
 GUID = "{:032x}".format
 PLAIN = Namespaces((Namespace("", "/"),))
@@ -70,13 +72,23 @@ names = st.one_of(
 def test_whatever_is_listed_makes_a_tree(
     given_names: list[str], delimiter: str | None, namespaces: Namespaces
 ) -> None:
-    """Every listed mailbox is in it once, under its parent, with a name no sibling has."""
+    """Every mailbox is in one account, once, under its parent, with a name no sibling has."""
     wanted = [name for name in given_names if name]
     entries = [listed(name, delimiter, guid=GUID(n)) for n, name in enumerate(wanted)]
-    found = tree(entries, namespaces, {}, {})
-    assert sorted(m.wire for m in found.values() if m.wire is not None) == sorted(
-        name.encode() for name in wanted
-    )
+    layout = Layout(namespaces, entries)
+    places = [layout.place(entry) for entry in entries]
+    trees = [
+        tree(entries, namespaces, {}, {}, extent)
+        for extent in {OWN, *(place.extent for place in places if place is not None)}
+    ]
+    wires = [m.wire for found in trees for m in found.values() if m.wire is not None]
+    placed = [e.wire for e, place in zip(entries, places, strict=True) if place and place.path]
+    assert sorted(wires) == sorted(placed)
+    for found in trees:
+        _is_a_tree(found)
+
+
+def _is_a_tree(found: dict[str, Mailbox]) -> None:
     assert len({m.path for m in found.values()}) == len(found)
     for id_, mailbox in found.items():
         assert mailbox.id == id_
@@ -184,26 +196,24 @@ def test_shared_mailboxes_stand_below_their_namespace() -> None:
 
 
 @pytest.mark.checklist("L04")
-def test_mailboxes_of_others_have_no_roles() -> None:
+def test_each_account_has_the_roles_of_its_own_mailboxes() -> None:
     """RFC 8621 §2: a role is of one mailbox, and mail goes where it says (Cyrus, RFC 2342)."""
-    found = by_path(
-        [
-            listed("user.bob.Sent", ".", "\\sent"),
-            listed("Trash", "."),
-            listed("INBOX.Sent", "."),
-            listed("Sent", ".", "\\sent"),
-            listed("INBOX", "."),
-        ],
-        OTHERS,
-    )
-    assert {path: m.role for path, m in found.items() if m.wire} == {
-        "Inbox": "inbox",
-        "Sent": "sent",
-        "Sent (2)": None,
-        "Trash": None,
-        "user/bob/Sent": None,
-    }
-    assert found["Sent"].wire == b"INBOX.Sent"
+    entries = [
+        listed("user.bob.Sent", ".", "\\sent"),
+        listed("user.bob", "."),
+        listed("Trash", "."),
+        listed("INBOX.Sent", "."),
+        listed("Sent", ".", "\\sent"),
+        listed("INBOX", "."),
+    ]
+    bob, shared = Extent(Kind.USER, "user.bob", ".", "bob"), Extent(Kind.SHARED, "", ".", "Shared")
+
+    def roles_in(extent: Extent) -> dict[bytes | None, str | None]:
+        return {m.wire: m.role for m in tree(entries, OTHERS, {}, {}, extent).values()}
+
+    assert roles_in(OWN) == {b"INBOX": "inbox", b"INBOX.Sent": "sent"}
+    assert roles_in(bob) == {b"user.bob": "inbox", b"user.bob.Sent": "sent"}
+    assert roles_in(shared) == {b"Trash": None, b"Sent": "sent"}
 
 
 # --- what servers do otherwise ------------------------------------------------------------------

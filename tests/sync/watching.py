@@ -12,7 +12,7 @@ from gateway.imap.commands.namespace import namespaces
 from gateway.imap.connection import Connection, Credentials, Endpoint
 from gateway.imap.pool import Pool
 from gateway.sync.mailboxes import Mailbox, tree
-from gateway.sync.watcher import Watcher
+from gateway.sync.watcher import Watch, Watcher
 from tests.servers.mail_server import User
 
 SECONDS = 20.0
@@ -34,7 +34,7 @@ class Watching:
     connections: list[Connection] = field(default_factory=list)
     changes: int = 0
     told: asyncio.Event = field(default_factory=asyncio.Event)
-    watcher: Watcher = field(init=False)
+    watcher: Watch = field(init=False)
 
     def on_change(self) -> None:
         """Called by the watcher."""
@@ -90,7 +90,7 @@ async def watching(
     pool = Pool(connect, connections)
     made = Watching(pool, Listed(), opened)
     await made.look()
-    made.watcher = Watcher(made.listed, pool, made.on_change, server_events=server_events)
+    made.watcher = Watcher(pool, server_events=server_events).join(made.listed, made.on_change)
     made.watcher.active = active
     running = asyncio.create_task(made.watcher.run())
     try:

@@ -1,0 +1,69 @@
+"""RFC 9051 §6.2: how the IMAP server is reached, and as whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ssl import SSLContext
+
+from gateway.imap.connection import Connection, Credentials, Endpoint
+from gateway.imap.errors import AuthenticationFailed
+from gateway.imap.quirks import Learnt
+from gateway.obs.log import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to reach the IMAP server, and how much memory all accounts may take.
+
+    server_events: whether the server reports changes by itself (gateway.http.events).
+    upload_quota: octets of uploads that are kept for one user in one account.
+    """
+
+    endpoint: Endpoint
+    ssl_context: SSLContext | None
+    connections: int = 2
+    connect_seconds: float = 20.0
+    silence_seconds: float = 30.0
+    idle_seconds: float = 60.0
+    memory_bytes: int = 1 << 30
+    server_events: bool = False
+    upload_quota: int = 500_000_000
+
+    @property
+    def backend(self) -> str:
+        """What ids of accounts are derived from, beside the user's name."""
+        return f"{self.endpoint.host}:{self.endpoint.port}"
+
+
+class Door:
+    """Opens connections for one user, with the credentials that worked last.
+
+    What one of them finds out about the server holds for all.
+    """
+
+    def __init__(self, settings: Settings, credentials: Credentials, client: str) -> None:
+        self._settings = settings
+        self.credentials = credentials
+        self.client = client
+        self._learnt = Learnt()
+
+    async def open(self) -> Connection:
+        """A connection that is logged in. Raises ImapError."""
+        settings = self._settings
+        connection = await Connection.open(
+            settings.endpoint,
+            settings.ssl_context,
+            settings.connect_seconds,
+            silence=settings.silence_seconds,
+            learnt=self._learnt,
+        )
+        try:
+            await connection.login(self.credentials, self.client)
+        except BaseException as error:
+            if isinstance(error, AuthenticationFailed):  # why, the client is not told
+                log.info("login_refused", code=error.code, text=error.text)
+            await connection.close()
+            raise
+        return connection
