@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.bench.stage import JmapClient, Stage, gateway, settled_client
 _RUNS = 6
 _MESSAGES = 5_000
 _A_CALL = 500
+_POLL_SECONDS = 0.05
 
 
 async def run(stage: Stage) -> list[Figure]:
@@ -28,6 +30,7 @@ async def run(stage: Stage) -> list[Figure]:
                 sign, value = (b"+", True) if number % 2 else (b"-", None)
                 other = b"-" if number % 2 else b"+"
                 _store(writer, other)
+                await _known(client, ids, is_seen=other == b"+")
                 mine.append(await _marked(client, ids, {"keywords/$seen": value}))
                 _store(writer, other)
                 bare.append(_store(writer, sign))
@@ -52,6 +55,16 @@ async def oldest(client: JmapClient, count: int) -> list[str]:
     ids: list[str] = found["ids"]
     assert len(ids) == count
     return ids
+
+
+async def _known(client: JmapClient, ids: list[str], *, is_seen: bool) -> None:
+    """Return when the gateway knows what others have done: half a second later, that is."""
+    while True:
+        wanted = {"ids": [ids[0], ids[-1]], "properties": ["keywords"]}
+        (_, got, _), *_ = await client.call(["Email/get", wanted])
+        if all(("$seen" in email["keywords"]) == is_seen for email in got["list"]):
+            return
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def _chunks(ids: list[str]) -> list[list[str]]:
