@@ -12,7 +12,7 @@ class Limits:
 
     # Octets. RFC 8620 §2 suggests at least this; large enough for the mail most servers accept.
     max_size_upload: int = 50_000_000
-    # Requests per user. The floor of RFC 8620 §2: an upload holds a temporary file.
+    # Requests per user. The floor of RFC 8620 §2: each has a piece of its octets in memory.
     max_concurrent_upload: int = 4
     # Octets. The floor of RFC 8620 §2: a request is held in memory while it is worked on.
     max_size_request: int = 10_000_000

@@ -29,33 +29,10 @@ from gateway.jmap.kinds import (
     list_of,
     nullable,
 )
-from gateway.jmap.settable import (
-    ABSENT,
-    REQUIRED,
-    Change,
-    Copy,
-    CopyRequest,
-    CopyResult,
-    Set,
-    Settable,
-    Setting,
-)
+from gateway.jmap.settable import ABSENT, Copy, Set, Settable
 
-# Declarations of types take all of this from here.
-__all__ = [
-    "ABSENT",
-    "CORE",
-    "REQUIRED",
-    "Argument",
-    "Call",
-    "Change",
-    "Copy",
-    "CopyRequest",
-    "CopyResult",
-    "Set",
-    "Settable",
-    "Setting",
-]
+# What is declared of a type, wherever that is defined.
+__all__ = ["ABSENT", "CORE", "Argument", "Call", "Copy", "Set", "Settable"]
 
 # --- RFC 8620 §5: what a type declares ---------------------------------------------------------
 

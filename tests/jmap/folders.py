@@ -12,13 +12,11 @@ from gateway.jmap.call import AccountRef, Call
 from gateway.jmap.errors import SetError, state_mismatch
 from gateway.jmap.kinds import ID, STRING, STRING_LIST, UNSIGNED_INT, nullable, set_of
 from gateway.jmap.limits import Limits
+from gateway.jmap.settable import Change, CopyRequest, CopyResult
 from gateway.jmap.spec import (
     ABSENT,
     Argument,
-    Change,
     Copy,
-    CopyRequest,
-    CopyResult,
     DataType,
     Get,
     GetRequest,

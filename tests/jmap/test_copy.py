@@ -11,7 +11,7 @@ from gateway.jmap.call import AccountRef, Call
 from gateway.jmap.errors import DefectiveResult, MethodError, SetError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.copy import copy
-from gateway.jmap.spec import Copy, CopyRequest, CopyResult
+from gateway.jmap.settable import Copy, CopyRequest, CopyResult
 from tests.jmap.folders import FOLDER, FOLDER_URI, Folders, call
 
 BETWEEN = {"fromAccountId": "A1", "accountId": "A2"}
