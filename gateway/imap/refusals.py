@@ -45,6 +45,17 @@ _ABOUT_MESSAGE = re.compile(
     r"message contains|zero.(?:length|byte)|(?:invalid|malformed|bad) (?:message|header|mime)",
     re.IGNORECASE,
 )
+# Of CREATE, RENAME and DELETE, by the code that RFC 5530 has for it. Cyrus 3.6, Courier, Exchange.
+_ABOUT_MAILBOX = {
+    "ALREADYEXISTS": re.compile(r"already exists|name (?:is )?(?:in use|taken)", re.IGNORECASE),
+    "HASCHILDREN": re.compile(r"has (?:child|inferior|sub)", re.IGNORECASE),
+    "NONEXISTENT": re.compile(r"(?:does ?n.t|does not) exist|no such|unknown", re.IGNORECASE),
+    "NOPERM": re.compile(r"permission|denied|not (?:allowed|permitted)", re.IGNORECASE),
+    "LIMIT": re.compile(r"quota|limit|too many", re.IGNORECASE),
+    "CANNOT": re.compile(
+        r"(?:invalid|illegal|bad).*name|name.*(?:too long|not valid)", re.IGNORECASE
+    ),
+}
 # What is refused for these is refused in parts as well.
 _INDIVISIBLE_CODES = frozenset(
     {"NOPERM", "NONEXISTENT", "PRIVACYREQUIRED", "EXPIRED", "CONTACTADMIN", "CLIENTBUG", "BADEVENT"}
@@ -81,6 +92,13 @@ def is_too_long(refused: CommandRefused) -> bool:
 def is_about_message(refused: CommandRefused) -> bool:
     """Whether the server finds that what it was given is no message (RFC 5322)."""
     return refused.code is None and _ABOUT_MESSAGE.search(refused.text) is not None
+
+
+def code_of_mailbox(refused: CommandRefused) -> str | None:
+    """The response code of a refused CREATE, RENAME or DELETE; without one, that of its text."""
+    if refused.code not in (None, "ALERT"):
+        return refused.code
+    return next((code for code, text in _ABOUT_MAILBOX.items() if text.search(refused.text)), None)
 
 
 def remaining(

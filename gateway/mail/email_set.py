@@ -13,7 +13,7 @@ from gateway.jmap.spec import GetRequest
 from gateway.mail import email_body, email_get, new_email
 from gateway.mail.backend import backend, backend_errors
 from gateway.mail.email_create import compose
-from gateway.mail.mailbox import rights
+from gateway.mail.mailbox_get import rights
 from gateway.mail.set_errors import set_error
 from gateway.sync.account import Account
 from gateway.sync.appending import Letter

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.jmap.errors import SetError
 from gateway.jmap.kinds import UTC_DATE
 from gateway.mail.email_filter import timestamp
-from gateway.mail.mailbox import rights
+from gateway.mail.mailbox_get import rights
 from gateway.sync import ids
 from gateway.sync.data import AccountData
 from gateway.sync.dates import utc_date

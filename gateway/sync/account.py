@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
+from gateway.imap.connection import Connection
 from gateway.imap.errors import ImapError, ServerBusy
 from gateway.imap.pool import Pool
 from gateway.obs.log import get_logger
@@ -28,8 +30,12 @@ from gateway.sync.extent import OWN, Extent
 from gateway.sync.indexer import index_account, index_structures
 from gateway.sync.ledger import Ledger, Superseded
 from gateway.sync.listeners import Listener, Listeners
+from gateway.sync.mailbox_arranging import put_back
+from gateway.sync.mailbox_commands import MailboxCommands
+from gateway.sync.mailbox_settings import MailboxSettings
 from gateway.sync.memory import give_back
 from gateway.sync.newest import Newest, Windows
+from gateway.sync.placements import Placed
 from gateway.sync.reader import Reader
 from gateway.sync.searching import Searching
 from gateway.sync.shelf import Shelf
@@ -102,6 +108,7 @@ class Account:
         self.searching = Searching(data, pool, self.recheck, self.content.load_headers)
         self.is_superseded = False
         self.write_lock = asyncio.Lock()
+        self.mailbox_settings = MailboxSettings(shelf.durable, account_id)
         self.extent = extent
         self._on_ended = on_ended
         self._shelf = shelf
@@ -148,6 +155,19 @@ class Account:
                     await self._check()
         return self.data
 
+    @asynccontextmanager
+    async def unobserved(self) -> AsyncIterator[None]:
+        """Meanwhile nothing is read of the account: what is half done is not for clients to see.
+
+        Raises ServerBusy.
+        """
+        async with _deadline(CHECK_DEADLINE):
+            await self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     async def recheck(self) -> AccountData:
         """As fresh(), when the server was found to differ from what the index says."""
         self._changed.set()
@@ -168,7 +188,8 @@ class Account:
         self._changed.clear()
         settled = False
         try:
-            settled = await self._look()
+            await self._restore()
+            settled = await self._look(self._checker.check)
         finally:
             if not settled:
                 self._changed.set()
@@ -182,12 +203,31 @@ class Account:
         elif self._ledger.is_due(self.data):
             self._start("save", self._save_later)
 
-    async def _look(self) -> bool:
+    async def _restore(self) -> None:
+        """What the store knows of mailboxes. Raises ImapError."""
+        await self.mailbox_settings.restore(self.data)
+        if self.mailbox_settings.aside:
+            await put_back(MailboxCommands(self.pool), self.mailbox_settings, self.data)
+
+    async def reread(self, mailboxes: Mapping[str, Placed | None]) -> None:
+        """Take in what has changed in mailboxes that were just written to, by id.
+
+        With messages that are known to have come there. Raises ImapError, NotCommitted.
+        """
+        settled = False
+        async with _deadline(CHECK_DEADLINE), self._lock:
+            await self._catch_up()
+            if self.data.complete:
+                settled = await self._look(partial(self._checker.read, mailboxes=mailboxes))
+        if not settled:
+            await self.recheck()
+
+    async def _look(self, check: Callable[[Connection], Awaitable[bool]]) -> bool:
         """Find out what moved, and commit it; whether that is all. Raises ImapError."""
         while True:
             try:
                 # The checker finds its way around a message that breaks connections.
-                settled = await attempt(self.pool, self._checker.check, deadline=CHECK_DEADLINE)
+                settled = await attempt(self.pool, check, deadline=CHECK_DEADLINE)
             except Withdrawn:
                 self._on_ended()
                 raise

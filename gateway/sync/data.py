@@ -12,6 +12,7 @@ from gateway.sync.events import EmailEvents
 from gateway.sync.identity import Tier
 from gateway.sync.index import AccountIndex
 from gateway.sync.journal import Journal
+from gateway.sync.mailbox_choice import Choice
 from gateway.sync.mailbox_ids import Known
 from gateway.sync.mailboxes import Mailbox
 from gateway.sync.orders import Orders
@@ -41,7 +42,9 @@ class AccountData:
     is_indexed: a commit found every message in the index, so that whatever comes is a change.
     numbers: those of the mailboxes in the index; wires: the names of these in IMAP; past: numbers
     of mailboxes that are gone, which the journal may still speak of. shown_counts: what
-    Mailbox/get shows.
+    Mailbox/get shows. choices: what was chosen for Mailboxes. renamed: mailboxes that were given
+    other names, by id: their name in IMAP, if they have one, and their path, until they are listed.
+    remembered: ids of mailboxes from before the index was made, by wire name.
     """
 
     def __init__(self, tier: Tier, journal: Journal) -> None:
@@ -63,6 +66,9 @@ class AccountData:
         self.wires: dict[str, bytes] = {}
         self.past: dict[str, int] = {}
         self.shown_counts: dict[str, Counts] = {}
+        self.choices: dict[str, Choice] = {}
+        self.renamed: dict[str, tuple[bytes | None, tuple[str, ...]]] = {}
+        self.remembered: dict[bytes, Known] = {}
         self.committed = Committed(0, 0)
         self.is_indexed = False
         self.quarantine = Quarantine()
@@ -77,6 +83,8 @@ class AccountData:
 
     def place_mailbox(self, mailbox: Mailbox, number: int | None) -> None:
         """A mailbox is listed, and has a number in the index if it can hold messages."""
+        self.choices[mailbox.id] = mailbox.choice
+        self.renamed.pop(mailbox.id, None)
         if number is None or mailbox.wire is None:
             self.let_go(mailbox.id)
             return
@@ -109,15 +117,21 @@ class AccountData:
 
     def known_mailboxes(self) -> dict[bytes, Known]:
         """What is known of the mailboxes that were there at the last look, by wire name."""
-        known = {}
+        known = {} if self.mailboxes else dict(self.remembered)
         for id_, wire in self.wires.items():
             columns, mailbox = self.index.mailbox(self.numbers[id_]), self.mailboxes.get(id_)
             uidvalidity, uidnext = columns.uidvalidity, columns.uidnext
             if mailbox is not None and mailbox.status is not None:
                 uidvalidity = mailbox.status.uidvalidity or uidvalidity
                 uidnext = mailbox.status.uidnext or uidnext
+            wire = self.renamed.get(id_, (wire,))[0] or wire
             known[wire] = Known(id_, uidvalidity, uidnext)
         return known
+
+    def known_levels(self) -> dict[tuple[str, ...], str]:
+        """Ids of the mailboxes that are only levels of the hierarchy, by path."""
+        levels = (mailbox for id_, mailbox in self.mailboxes.items() if id_ not in self.wires)
+        return {self.renamed.get(m.id, (None, m.path))[1]: m.id for m in levels}
 
     def selectable(self) -> Iterator[tuple[Mailbox, MailboxColumns]]:
         """The mailboxes that hold messages, with their columns, in the server's order."""

@@ -24,17 +24,26 @@ class Place(NamedTuple):
 
 
 class Reason(Enum):
-    """Why a Mailbox can not have a place."""
+    """Why a Mailbox can not be what it is to be."""
 
     NO_PARENT = "there is no such parent"
+    NO_CHILDREN = "the parent can have no children"
     LOOP = "it would be below itself"
     TAKEN = "a sibling has that name"
     ROLE_TAKEN = "another mailbox has that role"
+    NAME = "the server does not take the name"
+    HAS_CHILD = "there are mailboxes below it"
+    HAS_EMAIL = "there are messages in it"
+    NOT_FOUND = "it is gone"
+    FORBIDDEN = "not permitted"
+    OVER_QUOTA = "over quota"
+    REFUSED = "refused by the server"
+    UNAVAILABLE = "the server or the store can not be reached"
 
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """What is wrong with a place; `by` is the id of the mailbox that has it already."""
+    """What stands against a change; `by` is the id of the mailbox that has the place already."""
 
     reason: Reason
     by: str | None = None

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from gateway.imap.commands.status import Status
 from gateway.sync.arrays import Bits, Keys, Mask, Seconds, Uids
+from gateway.sync.mailbox_choice import Choice
 from gateway.sync.mailboxes import Mailbox
 from gateway.sync.placements import MailboxColumns, Placed
 
-VERSION: Final = 1
+VERSION: Final = 2
 _UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
 
 
@@ -126,7 +127,9 @@ def is_listed_otherwise(one: Mailbox | None, other: Mailbox | None) -> bool:
     """Whether something else is shown of a Mailbox than before, counts aside."""
     if one is None or other is None:
         return one is not other
-    return one.name != other.name or _shown(one) != _shown(other)
+    if one.name != other.name or one.sort_order != other.sort_order:
+        return True
+    return _shown(one) != _shown(other)
 
 
 # --- as octets -----------------------------------------------------------------------------------
@@ -161,11 +164,12 @@ def _octets(*columns: npt.NDArray[Any]) -> list[bytes]:
 
 def dump_mailbox(mailbox: Mailbox) -> list[Any]:
     """A Mailbox without the server's counters."""
-    return [mailbox.id, mailbox.wire, list(mailbox.path), *_shown(mailbox)]
+    told = [mailbox.id, mailbox.wire, mailbox.delimiter, list(mailbox.path), [*mailbox.choice]]
+    return [*told, *_shown(mailbox)]
 
 
 def _shown(mailbox: Mailbox) -> list[Any]:
-    """All that is shown of a Mailbox but its name and its counts."""
+    """What else is shown of a Mailbox, counts aside."""
     return [
         mailbox.parent_id,
         mailbox.role,
@@ -229,9 +233,19 @@ def _load_newcomers(base: int, digests: bytes, given: list[str] | None, *fields:
 
 def load_mailbox(fields: list[Any]) -> Mailbox:
     """Inverse of dump_mailbox()."""
-    id_, wire, path, parent_id, role, is_subscribed, rights, selectable = fields
-    status = Status() if selectable else None
-    return Mailbox(id_, wire, tuple(path), parent_id, role, is_subscribed, rights, status)
+    id_, wire, delimiter, path, choice, parent_id, role, is_subscribed, rights, selectable = fields
+    return Mailbox(
+        id=id_,
+        wire=wire,
+        path=tuple(path),
+        parent_id=parent_id,
+        role=role,
+        is_subscribed=is_subscribed,
+        rights=rights,
+        status=Status() if selectable else None,
+        delimiter=delimiter,
+        choice=Choice(*choice),
+    )
 
 
 def _load_change(*fields: Any) -> MailboxChange:

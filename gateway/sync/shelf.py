@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 from gateway.obs.log import get_logger
-from gateway.store.base import Store, StoreError
+from gateway.store.base import Durable, Store, StoreError
 from gateway.sync import strings
 from gateway.sync.data import AccountData
 from gateway.sync.strings import CHUNK_ROWS, StringColumn
@@ -27,6 +27,11 @@ class Shelf:
     def __init__(self, store: Store, account_id: str) -> None:
         self._store = store
         self._account = account_id
+
+    @property
+    def durable(self) -> Durable:
+        """What the same store has of values that nobody could make again."""
+        return self._store.durable
 
     async def save(self, data: AccountData) -> None:
         """Write the chunks that are full and not yet written, a few at a time."""

@@ -28,7 +28,7 @@ from gateway.sync.placements import MailboxColumns, Placed
 from gateway.sync.record import dump_mailbox, load_mailbox
 from gateway.sync.strings import CHUNK_ROWS
 
-VERSION = 4
+VERSION = 5
 _COLUMNS = ("thread", "received", "octets", "attachment")
 _UNREADABLE = (
     ValueError,
@@ -178,6 +178,7 @@ def _load(document: dict[str, Any], journal: Journal) -> AccountData:
     data.index.server_threads = document["server_threads"]
     _load_emails(data, document)
     data.mailboxes = {fields[0]: load_mailbox(fields) for fields in document["mailboxes"]}
+    data.choices = {id_: mailbox.choice for id_, mailbox in data.mailboxes.items()}
     data.past = document["past"]
     data.namespaces = _load_namespaces(document["namespaces"])
     _load_placements(data, document)
