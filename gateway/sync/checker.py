@@ -8,7 +8,7 @@ others from being looked at.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,7 +30,7 @@ from gateway.sync.extent import OWN, Extent
 from gateway.sync.keywords import SEEN, select
 from gateway.sync.mailboxes import Mailbox, tree
 from gateway.sync.paths import Layout
-from gateway.sync.placements import MailboxColumns
+from gateway.sync.placements import MailboxColumns, Placed
 from gateway.sync.synchronise import synchronise
 
 # A server without mod-sequences tells nothing of flags: they are compared this often.
@@ -125,6 +125,23 @@ class Checker:
                 settled &= await self._synchronise(connection, id_, mailbox.wire, draft)
         return settled
 
+    async def read(self, connection: Connection, mailboxes: Mapping[str, Placed | None]) -> bool:
+        """Read mailboxes that are known to have changed, without a look at any other.
+
+        mailboxes: what has come there, as far as that is known. False when something else has to be
+        looked at before. Raises ImapError.
+        """
+        settled = True
+        for id_, added in mailboxes.items():
+            mailbox = self._data.mailboxes.get(id_)
+            if mailbox is None or mailbox.wire is None or id_ not in self._data.numbers:
+                return False
+            if self._data.quarantine.holds(mailbox.wire):
+                return False
+            draft = self._draft(id_)
+            settled &= await self._synchronise(connection, id_, mailbox.wire, draft, added)
+        return settled
+
     def settle(self) -> None:
         """What was staged is committed, or was no use."""
         self.staged = Staged()
@@ -143,7 +160,12 @@ class Checker:
         return Draft(held.draft(), held.draft())
 
     async def _synchronise(
-        self, connection: Connection, mailbox_id: str, wire: bytes, draft: Draft
+        self,
+        connection: Connection,
+        mailbox_id: str,
+        wire: bytes,
+        draft: Draft,
+        added: Placed | None = None,
     ) -> bool:
         columns = draft.columns
         before = columns.highestmodseq
@@ -151,7 +173,7 @@ class Checker:
         self._unfinished[mailbox_id] = draft
         try:
             since = late.since if late is not None else None
-            await synchronise(self._data, connection, wire, columns, since)
+            await synchronise(self._data, connection, wire, columns, since, added)
         except MailboxUnavailable:
             return False
         except CommandRefused as refused:

@@ -36,6 +36,16 @@ class Placed:
         rows, bits = np.zeros(0, np.int32), np.zeros((0, 1), np.uint64)
         return cls(_uids(), rows, bits, np.zeros(0, np.uint64))
 
+    def and_those(self, others: Placed) -> Placed:
+        """These and the others, as wide as the wider of both."""
+        words = max(self.bits.shape[1], others.bits.shape[1])
+        return Placed(
+            np.concatenate([self.uids, others.uids]),
+            np.concatenate([self.rows, others.rows]),
+            np.concatenate([widen(self.bits, words), widen(others.bits, words)]),
+            np.concatenate([self.modseqs, others.modseqs]),
+        )
+
     def only(self, which: npt.NDArray[Any]) -> Placed:
         """Those for which `which` is true, or those at these positions."""
         return Placed(self.uids[which], self.rows[which], self.bits[which], self.modseqs[which])

@@ -28,7 +28,7 @@ from gateway.sync.bulk import SLICE
 from gateway.sync.data import AccountData
 from gateway.sync.fetching import add_uids
 from gateway.sync.ingest import numbers
-from gateway.sync.placements import MailboxColumns
+from gateway.sync.placements import MailboxColumns, Placed
 
 _FLAGS_AND_MODSEQ = (items.UID, items.FLAGS, items.MODSEQ)
 
@@ -47,18 +47,23 @@ async def synchronise(
     wire: bytes,
     columns: MailboxColumns,
     since: int | None = None,
+    added: Placed | None = None,
 ) -> None:
     """Bring the draft of a mailbox up to date.
 
-    since: a mod-sequence to ask for changes from, lower than the one that is known. Raises
-    ImapError; MailboxUnavailable when the mailbox is gone. With another UIDVALIDITY all of it is
-    read anew: the messages keep their ids, as those do not depend on UIDs.
+    since: a mod-sequence to ask for changes from, lower than the one that is known. added: messages
+    that are known to have come, by way of a COPY; of these no more than the flags is read, where
+    the server tells what vanished since. Raises ImapError; MailboxUnavailable when the mailbox is
+    gone. With another UIDVALIDITY all of it is read anew: the messages keep their ids, as those do
+    not depend on UIDs.
     """
     selected = await connection.run(Examine(wire))
     data.quarantine.saw(wire, selected.uidvalidity)
     if selected.uidvalidity != columns.uidvalidity:
         columns.begin_anew(selected.uidvalidity)
     else:
+        if added is not None and _step(connection, columns, selected) is Step.QRESYNC:
+            columns.add(added)
         await _flags_and_expunges(data, connection, columns, selected, since)
     await _arrivals(data, connection, columns, selected)
     if len(columns.uids) + columns.trouble.hopeless != selected.exists:

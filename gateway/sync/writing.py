@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from itertools import groupby
 from typing import Literal
 
+import numpy as np
+
 from gateway.imap.commands.copy import Copied, copy
 from gateway.imap.commands.expunge import remove
 from gateway.imap.commands.fetch import in_ranges
@@ -33,6 +35,8 @@ from gateway.sync.appending import Letter, append
 from gateway.sync.data import AccountData
 from gateway.sync.errors import MailboxChanged
 from gateway.sync.failures import Failure, FailureKind, Unknown, of_refusal
+from gateway.sync.identity import Tier
+from gateway.sync.placements import Placed
 from gateway.sync.write_plan import Action, Before, Order, Step, Verb, flag_of, plan
 
 WAIT_SECONDS = 60.0
@@ -74,10 +78,16 @@ class Writing:
         """What the account is, as of the last look."""
         return self.account.data
 
-    async def refresh(self) -> None:
-        """Read what has changed on the server. Raises Unknown, NotCommitted."""
+    async def refresh(self, mailboxes: Mapping[str, Placed | None] | None = None) -> None:
+        """Read what has changed on the server, or in these mailboxes; see Account.reread.
+
+        Raises Unknown, NotCommitted.
+        """
         try:
-            await self.account.recheck()
+            if mailboxes is None:
+                await self.account.recheck()
+            else:
+                await self.account.reread(mailboxes)
         except ImapError as error:
             raise Unknown(str(error)) from error
 
@@ -94,21 +104,32 @@ class Writing:
         before = Before(self.data, orders)
         failures: dict[int, Failure] = {}
         lost: ImapError | None = None
+        # What another client has moved is to be destroyed there, too.
+        looks_everywhere = any(order.destroy for order in orders.values())
         for _ in range(_ROUNDS):
-            steps = self._left(orders, failures)
-            lost = await _Round(self.account, failures, guarded=guarded).run(steps)
-            await self.refresh()
-            if lost is None:
+            taken = _Round(self.account, failures, guarded=guarded)
+            lost = await taken.run(self._left(orders, failures))
+            everywhere = looks_everywhere or lost is not None
+            await self.refresh(None if everywhere else taken.touched)
+            if self._is_done(orders, failures):
                 break
-        else:
-            for step in self._left(orders, failures):
-                fail(failures, step, Failure(FailureKind.UNAVAILABLE, str(lost)))
+            if not everywhere:
+                await self.refresh()
+        kind = FailureKind.REFUSED if lost is None else FailureKind.UNAVAILABLE
+        for step in self._left(orders, failures):
+            fail(failures, step, Failure(kind, str(lost or "")))
         await self._put_back({row: before.inverse(row) for row in failures})
-        visible = self.data.emails.visible()
-        for row, order in orders.items():
-            if row not in failures and not order.destroy and not visible[row]:
-                failures[row] = Failure(FailureKind.NOT_FOUND)
+        for row in self._gone(orders):
+            failures.setdefault(row, Failure(FailureKind.NOT_FOUND))
         return {row: failures.get(row) for row in orders}
+
+    def _is_done(self, orders: Mapping[int, Order], failures: dict[int, Failure]) -> bool:
+        return not self._left(orders, failures) and not self._gone(orders)
+
+    def _gone(self, orders: Mapping[int, Order]) -> list[int]:
+        """The Emails that are no more, and not because that was ordered."""
+        visible = self.data.emails.visible()
+        return [row for row, order in orders.items() if not visible[row] and not order.destroy]
 
     def _left(self, orders: Mapping[int, Order], failures: dict[int, Failure]) -> list[Step]:
         """What is not done yet of that which can be; failures get what can not."""
@@ -145,7 +166,10 @@ class Writing:
 
 
 class _Round:
-    """Takes the steps of a plan; `failures` gets the rows of which something was refused."""
+    """Takes the steps of a plan; `failures` gets the rows of which something was refused.
+
+    touched: the mailboxes that are not what they were, with what has come there as far as known.
+    """
 
     def __init__(
         self, account: Account, failures: dict[int, Failure], *, guarded: bool = False
@@ -153,6 +177,7 @@ class _Round:
         self._account = account
         self._failures = failures
         self._guarded = guarded
+        self.touched: dict[str, Placed | None] = {}
         self._refusals = _REFUSALS
 
     async def run(self, steps: Iterable[Step]) -> ImapError | None:
@@ -175,6 +200,7 @@ class _Round:
         wire = data.by_number()[number].wire
         if wire is None:
             raise MailboxChanged
+        self._touch(number)
         async with self._account.pool.connection(wire, examined=False) as connection:
             await _select(connection, wire, data.index.mailbox(number).uidvalidity)
             for step in steps:
@@ -207,11 +233,36 @@ class _Round:
             case Verb.STORE:
                 await self._store(connection, step)
             case Verb.COPY:
-                await copy(connection, uids, _wire(data, action.target))
+                self._touch(action.target)
+                self._note(step, await copy(connection, uids, _wire(data, action.target)))
             case Verb.MOVE:
-                await move(connection, uids, _wire(data, action.target))
+                self._touch(action.target)
+                self._note(step, await move(connection, uids, _wire(data, action.target)))
             case Verb.REMOVE:
                 await remove(connection, uids)
+
+    def _touch(self, number: int) -> None:
+        self.touched.setdefault(self._account.data.by_number()[number].id, None)
+
+    def _note(self, step: Step, copied: Copied) -> None:
+        """Remember what the server says of copies: they are the Emails that were copied."""
+        data, action = self._account.data, step.action
+        target = data.index.mailbox(action.target)
+        if not copied.uids or copied.uidvalidity != target.uidvalidity:
+            return
+        if data.tier is Tier.FINGERPRINT:  # a copy may have another date, and be another Email
+            return
+        pairs = sorted((copy, step.rows[uid]) for uid, copy in copied.uids.items())
+        rows = np.array([row for _, row in pairs], np.int32)
+        placed = Placed(
+            np.array([copy for copy, _ in pairs], np.uint32),
+            rows,
+            data.emails.bits[rows],
+            np.zeros(len(rows), np.uint64),
+        )
+        id_ = data.by_number()[action.target].id
+        held = self.touched[id_]
+        self.touched[id_] = placed if held is None else held.and_those(placed)
 
     async def _store(self, connection: Connection, step: Step) -> None:
         """RFC 7162 §3.1.3: with a guard, what has changed meanwhile is left as it is."""
