@@ -334,7 +334,7 @@ class _Reader:
 
 def _default_type(given: Mapping[str, Any]) -> str:
     """RFC 2045 §5.2 for texts; of everything else, what says least of it."""
-    if "subParts" in given:
+    if "subParts" in given and not given.keys() & {"partId", "blobId"}:
         return "multipart/mixed"
     return "application/octet-stream" if "blobId" in given else "text/plain"
 

@@ -14,9 +14,10 @@ MAX_PARAMETER: Final = 4_096
 """Octets of the value of a parameter, at most."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`{|}~]+")
+_PLAIN = re.compile(r"[A-Za-z0-9+\-.^_]+")
 _NAME = re.compile(r"[A-Za-z0-9!#$&+\-.^_`{|}~]{1,64}")
-# Quoted-pairs, and what looks like encoded-words or percent-encoding, not all readers take alike.
-_QUOTABLE = re.compile(r"(?! )(?!.*=\?)[ !#-\[\]-~]*(?<! )")
+# Of the rest, quoted-pairs, and what looks like an encoding, not all readers take alike.
+_QUOTABLE = re.compile(r"(?! )(?!.*=\?)[ !#$&-)+-\[\]-~]*(?<! )")
 # RFC 2231 §7: attribute-char.
 _AS_IS = frozenset((ascii_letters + digits + "!#$&+-.^_`{|}~").encode())
 _PERCENT = tuple(chr(octet) if octet in _AS_IS else f"%{octet:02X}" for octet in range(256))
@@ -42,11 +43,11 @@ def _parameter(name: str, value: str) -> Iterator[str]:
     """A parameter as readers of any age understand it, in pieces if it is long."""
     if not _NAME.fullmatch(name):
         raise Unwritable(f"There can be no parameter {name!r}.")
-    value = checked(value).strip(" ")
+    value = checked(value).replace("\t", " ").strip(" ")  # as it would be read
     if len(value.encode()) > MAX_PARAMETER:
         raise Unwritable(f"It has more than {MAX_PARAMETER} octets.")
     room = max(_MAX_PIECE, 70 - len(name))
-    if _TOKEN.fullmatch(value) and len(value) <= room and "=?" not in value:
+    if _PLAIN.fullmatch(value) and len(value) <= room:
         yield f" {name}={value}"
     elif _QUOTABLE.fullmatch(value) and len(value) <= room:
         yield f' {name}="{value}"'

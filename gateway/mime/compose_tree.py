@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import unquote
 
 from gateway.mime.compose import NewPart
-
-_OF_CID = "@!$&'()*+,;=:/?"  # RFC 2392: what is not percent-encoded
 
 
 def implied(text: NewPart | None, html: NewPart | None, attachments: Sequence[NewPart]) -> NewPart:
@@ -52,4 +51,5 @@ def _is_shown(part: NewPart, html: NewPart) -> bool:
         return True
     if not isinstance(html.content, str):
         return part.disposition is None
-    return any(f"cid:{cid}" in html.content for cid in (part.cid, quote(part.cid, safe=_OF_CID)))
+    link = re.compile(rf"cid:{re.escape(part.cid)}(?![\w.@+-])")
+    return any(map(link.search, (html.content, unquote(html.content))))
