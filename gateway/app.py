@@ -105,7 +105,7 @@ def make_services(config: Config, accounts: Accounts) -> Services:
         registry=ObservedRegistry(TYPES, (ECHO,), on_login_refused=basic.forget),
         capabilities=session_capabilities(),
         account_capabilities=account_capabilities,
-        is_read_only=True,  # no method changes anything
+        accounts=accounts,
         open_blob=open_blob,
     )
 

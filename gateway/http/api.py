@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 
 from aiohttp import web
 
 from gateway.auth.slots import NoSlot, Slots
 from gateway.http.body import Bodies, require_json
-from gateway.http.services import Account, Services
+from gateway.http.services import Account, Services, Share
 from gateway.http.session import session_of
 from gateway.http.uninterrupted import Uninterrupted
 from gateway.jmap import ijson
@@ -23,6 +24,9 @@ from gateway.sync.turns import Turns
 # so many of a user wait for their turn, so long at most.
 _WAITING = 200
 _WAIT_SECONDS = 30.0
+
+# RFC 8620 §3.6.1, §5.4: what names an account.
+_ACCOUNT_ARGUMENTS = ("accountId", "fromAccountId")
 
 log = get_logger(__name__)
 
@@ -47,7 +51,7 @@ class Api:
         async with AsyncExitStack() as held:
             body = await self._body(request, account, held)
             parsed = self._parsed(body)
-            work = dispatch(parsed, self._context(account, request))
+            work = dispatch(parsed, await self._context(account, parsed, request))
             if services.registry.writes(call.name for call in parsed.calls):
                 pieces = await self._writes.run(work, held.pop_all())
             else:
@@ -75,17 +79,49 @@ class Api:
         )
         return parse_request(value, limits, self._services.registry.capabilities)
 
-    def _context(self, account: Account, request: web.Request) -> Context:
+    async def _context(self, account: Account, parsed: Request, request: web.Request) -> Context:
         services = self._services
-        capabilities = frozenset(services.account_capabilities(account))
+        shares = await services.accounts.shared(account)
         return Context(
-            accounts={account.id: AccountRef(account, capabilities, services.is_read_only)},
+            accounts=await self._accounts(account, shares, parsed),
             limits=services.limits,
-            session_state=session_of(services, account, request)["state"],
+            session_state=session_of(services, account, shares, request)["state"],
             registry=services.registry,
             on_error=_log_error,
             give_turn=Turns().give,
         )
+
+    async def _accounts(
+        self, own: Account, shares: Mapping[str, Share], parsed: Request
+    ) -> dict[str, AccountRef]:
+        """The accounts that the calls may be about; of those shared, only what they name."""
+        services = self._services
+        accounts = {own.id: self._reference(own, own, is_read_only=False)}
+        for account_id in _named(parsed.calls, shares):
+            share = shares[account_id]
+            account = await services.accounts.open(own, account_id)
+            if account is not None:
+                accounts[account_id] = self._reference(
+                    account, share, is_read_only=share.is_read_only
+                )
+        return accounts
+
+    def _reference(
+        self, account: Account, described: Account | Share, *, is_read_only: bool
+    ) -> AccountRef:
+        capabilities = frozenset(self._services.account_capabilities(described))
+        return AccountRef(account, capabilities, is_read_only)
+
+
+def _named(calls: Iterable[Invocation], shares: Mapping[str, Share]) -> list[str]:
+    """Ids of shared accounts that the calls name, or might by a reference to another's result."""
+    named: list[object] = []
+    for call in calls:
+        for argument in _ACCOUNT_ARGUMENTS:
+            if f"#{argument}" in call.arguments:
+                return [*shares]
+            named.append(call.arguments.get(argument))
+    return [account_id for account_id in shares if account_id in named]
 
 
 def _log_error(error: Exception, invocation: Invocation) -> None:

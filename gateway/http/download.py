@@ -25,7 +25,7 @@ from gateway.imap.errors import AuthenticationFailed
 from gateway.jmap.errors import limit_exceeded
 from gateway.mail.blob import BlobTooLarge
 from gateway.obs.log import get_logger
-from gateway.sync.errors import MessageGone
+from gateway.sync.errors import MessageGone, Withdrawn
 
 _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -67,16 +67,19 @@ class Downloads:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Unknown blobs, blobs of others and accounts of others all look the same."""
-        account = await self._services.authenticate(request)
-        if request.match_info["accountId"] != account.id:
+        own = await self._services.authenticate(request)
+        account = await self._services.account(own, request.match_info["accountId"])
+        if account is None:
             raise web.HTTPNotFound
         try:
-            async with self._turns.slot(account.id):
+            async with self._turns.slot(own.id):
                 return await self._answer(request, account)
         except NoSlot:
             raise Overloaded from None
+        except Withdrawn:
+            raise web.HTTPNotFound from None
         except AuthenticationFailed:
-            self._services.basic.forget(account.username)
+            self._services.basic.forget(own.username)
             raise
 
     async def _answer(self, request: web.Request, account: Account) -> web.StreamResponse:

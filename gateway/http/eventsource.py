@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -15,13 +16,13 @@ from multidict import MultiMapping
 
 from gateway.http.errors import problem
 from gateway.http.observe import route_of
-from gateway.http.services import Account, Listener, Services
+from gateway.http.services import Following, Services
 from gateway.imap.errors import ImapError
 from gateway.jmap import ijson
 from gateway.obs.log import get_logger
 from gateway.obs.metrics import EVENT_STREAMS
 from gateway.push import event_stream
-from gateway.push.changes import TypeState, event_id, state_change
+from gateway.push.changes import TypeState, event_id, is_told_of, state_change
 from gateway.push.channels import Channel, Channels, Ended
 from gateway.sync.errors import NotCommitted
 
@@ -119,9 +120,11 @@ class EventSource:
         with (
             EVENT_STREAMS.track_inprogress(),
             self._channels.open(account.id) as channel,
-            account.watch() as listener,
         ):
-            await _serve(request, response, _Stream(account, asked, listener, channel))
+            told = request.headers.get("Last-Event-ID", "")
+            was_told = partial(is_told_of, told=told)
+            async with self._services.accounts.follow(account, was_told) as following:
+                await _serve(request, response, _Stream(following, asked, channel), told)
         return response
 
     async def close(self, _: web.Application) -> None:
@@ -129,7 +132,9 @@ class EventSource:
         self._channels.close()
 
 
-async def _serve(request: web.Request, response: web.StreamResponse, stream: _Stream) -> None:
+async def _serve(
+    request: web.Request, response: web.StreamResponse, stream: _Stream, told: str
+) -> None:
     writer = await response.prepare(request)
     transport = request.transport
     if writer is None or transport is None:
@@ -137,7 +142,7 @@ async def _serve(request: web.Request, response: web.StreamResponse, stream: _St
     # A write ends when the client's system has it all: what changes meanwhile is told in one.
     transport.set_write_buffer_limits(high=0)
     try:
-        await stream.run(writer, request.headers.get("Last-Event-ID", ""))
+        await stream.run(writer, told)
     except TimeoutError:
         log.info("client takes nothing", route=route_of(request))
     except Ended as end:
@@ -152,12 +157,9 @@ class _Stream:
 
     _writer: AbstractStreamWriter
 
-    def __init__(
-        self, account: Account, asked: Parameters, listener: Listener, channel: Channel
-    ) -> None:
-        self._account = account
+    def __init__(self, following: Following, asked: Parameters, channel: Channel) -> None:
+        self._following = following
         self._asked = asked
-        self._listener = listener
         self._channel = channel
         self._told = self._id()  # what there was when watching began
         self._event_at = self._written_at = _now()
@@ -186,7 +188,7 @@ class _Stream:
         """
         try:
             async with self._channel.until(_now() + _LOOK_SECONDS):
-                await self._account.fresh()
+                await self._following.fresh()
         except (ImapError, NotCommitted, TimeoutError):
             pass  # the watch goes on, and finds out when the mail server or the store is back
 
@@ -203,14 +205,14 @@ class _Stream:
         return event_id(self._states(), self._asked.types)
 
     def _states(self) -> Mapping[str, TypeState]:
-        return {self._account.id: self._account.states()}
+        return self._following.states()
 
     async def _changed(self) -> bool:
         """Wait for a change, with signs of life meanwhile; False when the account has ended."""
         while True:
             try:
                 async with self._channel.until(min(self._ping_at(), self._silent_at())):
-                    if not await self._listener.wait():
+                    if not await self._following.wait():
                         return False
             except TimeoutError:
                 await self._write(self._sign_of_life())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,27 +28,64 @@ class Account(Protocol):
         """The canonical user name."""
         ...
 
+
+class Share(Protocol):
+    """An account that others share with a user (RFC 8620 §1.6.2, §2)."""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        ...
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing in it can be changed."""
+        ...
+
+
+class Following(Protocol):
+    """All accounts of a user, to learn of changes as they happen inside `async with`."""
+
+    async def __aenter__(self) -> Following:
+        """Begin."""
+        ...
+
+    async def __aexit__(self, *_: object) -> object:
+        """End."""
+        ...
+
     async def fresh(self) -> object:
         """Return when the states are those of a moment ago at most. Raises ImapError."""
         ...
 
-    def states(self) -> Mapping[str, str]:
-        """The states of all data types, by name (RFC 8620 §7.1), as they are now."""
+    def states(self) -> Mapping[str, Mapping[str, str]]:
+        """The states of all data types by name (RFC 8620 §7.1), by account id, as they are now."""
         ...
-
-    def watch(self) -> AbstractContextManager[Listener]:
-        """Learn of changes as they happen, inside the block."""
-        ...
-
-
-class Listener(Protocol):
-    """Whoever waits for changes of an account."""
 
     async def wait(self) -> bool:
-        """Return when states may have changed since the last wait; False: the account has ended.
+        """Return when states may have changed since the last wait; False: the user has none now.
 
-        The first wait counts from the begin of watching.
+        The first wait counts from the begin.
         """
+        ...
+
+
+class Accounts(Protocol):
+    """The accounts of users, given a user's own one."""
+
+    async def shared(self, account: Any, seconds: float | None = None) -> Mapping[str, Share]:
+        """What others share with the user, by account id, as of so many seconds ago at most.
+
+        By default what is known, if anything is. Raises ImapError.
+        """
+        ...
+
+    async def open(self, account: Any, account_id: str) -> Account | None:
+        """The account of that id: the user's own or a shared one; None if it is neither."""
+        ...
+
+    def follow(self, account: Any, was_told: Callable[[str], bool]) -> Following:
+        """All accounts of the user; of `was_told` the client knows already. Raises NotCommitted."""
         ...
 
 
@@ -78,7 +114,7 @@ class Services:
     """The endpoints' view of the gateway.
 
     `capabilities` are those of the server besides core; `account_capabilities` gives an account's.
-    `is_read_only` is the isReadOnly of every account. `open_blob` gives None for a blob that the
+    It takes what is shared, too, in place of its account. `open_blob` gives None for a blob that the
     account does not have, whoever else has it.
     """
 
@@ -88,7 +124,7 @@ class Services:
     registry: Registry
     capabilities: Capabilities
     account_capabilities: Callable[[Any], Capabilities]
-    is_read_only: bool
+    accounts: Accounts
     open_blob: Callable[[Any, str], Awaitable[Blob | None]]
 
     async def authenticate(self, request: web.Request) -> Account:
@@ -101,3 +137,10 @@ class Services:
             request.headers.get("Authorization"), address
         )
         return account
+
+    async def account(self, own: Account, account_id: str) -> Account | None:
+        """The account of that id, if whose own account this is may use it. Raises ImapError."""
+        if account_id == own.id:
+            return own
+        await self.accounts.shared(own)
+        return await self.accounts.open(own, account_id)

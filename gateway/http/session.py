@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aiohttp import web
 
 from gateway.http.forwarded import base_url
-from gateway.http.services import Account, Services
+from gateway.http.services import Account, Services, Share
 from gateway.jmap import ijson, session
 
 
-def session_of(services: Services, account: Account, request: web.Request) -> dict[str, Any]:
-    """The Session object of the user, with URLs as seen from where the request came."""
+SHARED_SECONDS: Final = 1.0
+"""A client that fetches the Session object sees what was shared so long ago."""
+
+
+def session_of(
+    services: Services, account: Account, shares: Mapping[str, Share], request: web.Request
+) -> dict[str, Any]:
+    """The Session object of the user, with URLs as seen from where the request came.
+
+    `account` is the user's own, `shares` are those that others share with the user, by id.
+    """
     server = services.server
     own = session.SessionAccount(
         name=account.username,
         is_personal=True,
-        is_read_only=services.is_read_only,
+        is_read_only=False,
         capabilities=services.account_capabilities(account),
     )
+    others = {
+        account_id: session.SessionAccount(
+            name=share.name,
+            is_personal=False,
+            is_read_only=share.is_read_only,
+            capabilities=services.account_capabilities(share),
+        )
+        for account_id, share in shares.items()
+    }
     return session.build(
         account.username,
-        {account.id: own},
+        {account.id: own, **others},
         services.capabilities,
         base_url(request, server.public_url, server.trusted_proxies),
         services.limits,
@@ -38,8 +57,9 @@ class SessionResource:
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Answer at the URL itself: not every client follows redirects."""
         account = await self._services.authenticate(request)
+        shares = await self._services.accounts.shared(account, SHARED_SECONDS)
         return web.Response(
-            body=ijson.encode(session_of(self._services, account, request)),
+            body=ijson.encode(session_of(self._services, account, shares, request)),
             content_type="application/json",
             headers={"Cache-Control": "no-cache, no-store, must-revalidate"},
         )

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from gateway.imap.errors import AuthenticationFailed, ImapError, ServerBusy
 from gateway.jmap.errors import MethodError
-from gateway.sync.errors import NotCommitted
+from gateway.sync.errors import NotCommitted, Withdrawn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -20,6 +20,8 @@ _STORE = "The store does not answer; try again shortly."
 
 def unavailable(error: ImapError) -> MethodError:
     """The method error for an IMAP failure; its text names no host and no user."""
+    if isinstance(error, Withdrawn):
+        return MethodError("accountNotFound", "It is not shared any more.")
     if isinstance(error, AuthenticationFailed):
         return MethodError("forbidden", "The mail server no longer accepts the credentials.")
     if isinstance(error, ServerBusy):

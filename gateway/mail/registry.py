@@ -12,6 +12,7 @@ from gateway.mail.mailbox import MAILBOX
 from gateway.mail.search_snippet import SEARCH_SNIPPET
 from gateway.mail.thread import THREAD
 from gateway.sync.account import Account
+from gateway.sync.shares import Share
 
 TYPES: Final[tuple[DataType, ...]] = (MAILBOX, THREAD, EMAIL, SEARCH_SNIPPET)
 
@@ -21,6 +22,6 @@ def session_capabilities() -> dict[str, dict[str, Any]]:
     return {MAIL: {}}
 
 
-def account_capabilities(_account: Account) -> dict[str, dict[str, Any]]:
-    """What the Session object says of one account."""
+def account_capabilities(_account: Account | Share) -> dict[str, dict[str, Any]]:
+    """What the Session object says of one account: the user's own, or what others share."""
     return {MAIL: account_capability(tuple(sort.name for sort in SORTS))}

@@ -16,6 +16,7 @@ from gateway.obs.metrics import ACTIVE_ACCOUNTS, INDEX_BYTES
 from gateway.store.base import Store
 from gateway.sync.account import Account
 from gateway.sync.door import Door, Settings
+from gateway.sync.errors import NotCommitted
 from gateway.sync.following import Following
 from gateway.sync.login import Login
 from gateway.sync.memory import give_back
@@ -93,10 +94,15 @@ class Accounts:
         login = self._login_of(account)
         return await login.open(account_id) if login is not None else None
 
-    def follow(self, account: Account, was_told: Callable[[str], bool]) -> Following | None:
-        """All accounts of the user as one that can be listened to; see Following."""
+    def follow(self, account: Account, was_told: Callable[[str], bool]) -> Following:
+        """All accounts of the user as one that can be listened to; see Following.
+
+        Raises NotCommitted when the account is being replaced.
+        """
         login = self._login_of(account)
-        return Following(login, was_told) if login is not None else None
+        if login is None:
+            raise NotCommitted("another node goes on with the account")
+        return Following(login, was_told)
 
     def reported(self, username: str, mailboxes: Iterable[str]) -> list[Account]:
         """The accounts in memory in which a user's session has changed something.

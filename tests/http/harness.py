@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
@@ -25,6 +25,9 @@ from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.echo import ECHO
 from gateway.jmap.registry import Call, Method
+from gateway.store.memory import MemoryBackend
+from gateway.store.sealed import SealedStore
+from gateway.sync.uploads import Uploads
 
 MAIL = "urn:ietf:params:jmap:mail"
 CORE = "urn:ietf:params:jmap:core"
@@ -48,11 +51,17 @@ class FakeAccount:
     look: Callable[[], Awaitable[None]] | None = None
     types: dict[str, str] = field(default_factory=lambda: {"Email": "e0", "Mailbox": "m0"})
     ended: bool = False
+    given_id: str = ""
     listeners: list[FakeListener] = field(default_factory=list)
+    store: MemoryBackend = field(default_factory=MemoryBackend)
+
+    @property
+    def uploads(self) -> Uploads:
+        return Uploads(SealedStore(self.store, b"secret").durable, self.id, 50_000_000)
 
     @property
     def id(self) -> str:
-        return "a" + self.username.partition("@")[0]
+        return self.given_id or "a" + self.username.partition("@")[0]
 
     async def fresh(self) -> None:
         if self.look is not None:
@@ -95,6 +104,42 @@ class FakeListener:
         return not self.account.ended
 
 
+class FakeFollowing:
+    """The only account of a user."""
+
+    def __init__(self, account: FakeAccount) -> None:
+        self.account = account
+        self.stack = ExitStack()
+
+    async def __aenter__(self) -> Self:
+        self.listener = self.stack.enter_context(self.account.watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stack.close()
+
+    async def fresh(self) -> None:
+        await self.account.fresh()
+
+    def states(self) -> dict[str, dict[str, str]]:
+        return {self.account.id: self.account.states()}
+
+    async def wait(self) -> bool:
+        return await self.listener.wait()
+
+
+@dataclass(frozen=True)
+class FakeShare:
+    """What `owner` shares with others."""
+
+    owner: str
+    is_read_only: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.owner
+
+
 @dataclass
 class FakeBlob:
     """`size` as announced; after `octets`, `error` is raised if there is one."""
@@ -133,6 +178,8 @@ class Backend:
     active: dict[str, FakeAccount] = field(default_factory=dict)
     addresses: list[str] = field(default_factory=list)
     blobs: dict[tuple[str, str], FakeBlob] = field(default_factory=dict)
+    shares: dict[str, dict[str, FakeShare]] = field(default_factory=dict)
+    opened: list[str] = field(default_factory=list)
     broken: Exception | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     running: int = 0
@@ -149,6 +196,19 @@ class Backend:
 
     def get(self, username: str) -> FakeAccount | None:
         return self.active.get(username)
+
+    async def shared(
+        self, account: FakeAccount, _seconds: float | None = None
+    ) -> dict[str, FakeShare]:
+        return self.shares.get(account.username, {})
+
+    async def open(self, account: FakeAccount, account_id: str) -> FakeAccount | None:
+        share = self.shares.get(account.username, {}).get(account_id)
+        self.opened.append(account_id)
+        return FakeAccount(share.owner, given_id=account_id) if share is not None else None
+
+    def follow(self, account: FakeAccount, _was_told: Callable[[str], bool]) -> FakeFollowing:
+        return FakeFollowing(account)
 
     async def open_blob(self, account: FakeAccount, blob_id: str) -> FakeBlob | None:
         if self.broken is not None:
@@ -169,6 +229,10 @@ class Backend:
     async def crash(self, _call: Call, _arguments: dict[str, Any]) -> dict[str, Any]:
         """Test/crash: has a bug."""
         raise KeyError("canary-subject")
+
+    async def account(self, call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Test/account: says whose account it is."""
+        return {"owner": call.account(arguments, MAIL).account.username}
 
     async def read(self, _call: Call, _arguments: dict[str, Any]) -> dict[str, Any]:
         """Test/read: needs the mail server."""
@@ -200,12 +264,13 @@ def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Ser
                 Method("Test/write", MAIL, backend.wait, writes=True),
                 Method("Test/crash", MAIL, backend.crash),
                 Method("Test/read", MAIL, backend.read),
+                Method("Test/account", MAIL, backend.account),
             ),
             auth.forget,
         ),
         capabilities={MAIL: {}},
         account_capabilities=lambda account: {MAIL: {"maxMailboxDepth": None}},
-        is_read_only=True,
+        accounts=backend,
         open_blob=backend.open_blob,
     )
 

@@ -238,7 +238,7 @@ async def test_unknown_id_makes_everything_new(
     """And is not heard of again."""
     reader = await connect(last=last)
     assert await reader.state() == {"aann": {"Email": "e0", "Mailbox": "m0"}}
-    assert len(reader.parser.last_event_id) == 16
+    assert len(reader.parser.last_event_id) == 24
 
 
 async def test_change_while_the_response_begins_is_not_lost(

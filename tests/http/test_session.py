@@ -46,7 +46,7 @@ async def test_session_has_the_users_own_account(client: Client) -> None:
         "aann": {
             "name": USER,
             "isPersonal": True,
-            "isReadOnly": True,
+            "isReadOnly": False,
             "accountCapabilities": {MAIL: {"maxMailboxDepth": None}},
         }
     }

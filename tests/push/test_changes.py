@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.push.changes import event_id, state_change
+from gateway.push.changes import event_id, is_told_of, state_change
 
 TYPES = ("Mailbox", "Thread", "Email", "EmailDelivery", "Identity", "EmailSubmission")
 
@@ -76,9 +76,24 @@ def test_id_is_one_short_word(
     """WHATWG HTML §9.2.6: no line break, no NUL; and nothing that a URL would have to escape."""
     id = event_id(states, types)
     assert re.fullmatch("[A-Za-z0-9_-]*", id)
-    assert len(id) == 8 * sum(
-        types is None or type in types for account in states.values() for type in account
-    )
+    told = [
+        sum(types is None or type in types for type in account) for account in states.values()
+    ]
+    assert len(id) == 8 * sum(number + bool(number) for number in told)
+
+
+@given(accounts, wanted)
+def test_id_tells_which_accounts_the_client_was_told_of(
+    states: dict[str, dict[str, str]], types: frozenset[str] | None
+) -> None:
+    """RFC 8620 §7.1, §7.3: those of which it wants to know of a type, and no others."""
+    id = event_id(states, types)
+    assert {account for account in states if is_told_of(account, id)} == {
+        account
+        for account, kinds in states.items()
+        if any(types is None or type in types for type in kinds)
+    }
+    assert not is_told_of("another", id)
 
 
 @pytest.mark.checklist("K19")
