@@ -388,9 +388,9 @@ class Account:
         """The states of all types that are pushed (RFC 8620 §7.1, RFC 8621 §1.5), as of now."""
         return {kind: self.data.journal.state(kind) for kind in _PUSHED}
 
-    def watch(self) -> Listener:
+    def watch(self, news: asyncio.Event | None = None) -> Listener:
         """Be told of changes, and have them looked for, until the listener is closed."""
-        listener = self._listeners.join()
+        listener = self._listeners.join(news)
         self._watcher.active = True
         self.mark_changed()
         if "watch" not in self._background:
