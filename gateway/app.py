@@ -7,7 +7,7 @@ import gc
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -25,14 +25,18 @@ from gateway.imap.connection import Endpoint
 from gateway.jmap.limits import DEFAULTS
 from gateway.jmap.methods.echo import ECHO
 from gateway.mail.blob import open_blob
+from gateway.mail.blob_copy import BLOB_COPY
 from gateway.mail.registry import TYPES, account_capabilities, session_capabilities
 from gateway.obs.log import get_logger
-from gateway.store import Store, StoreError, StoreUnavailable, open_store
+from gateway.store import Durable, Store, StoreError, StoreUnavailable, open_store
 from gateway.sync.accounts import Accounts, Settings
 from gateway.sync.memory import keep_pages
 
 # On stopping, requests have this long to finish.
 _SHUTDOWN_SECONDS = 20.0
+
+# So often the room of expired uploads is freed.
+_SWEEP_SECONDS = 600.0
 
 # Connections that may wait to be accepted: aiohttp's 128 are refused by a crowd of clients.
 _BACKLOG = 4096
@@ -77,6 +81,7 @@ async def running(config: Config) -> AsyncIterator[str]:
         settings = imap_settings(config)
         store = await _open_store(config)
         stack.push_async_callback(store.close)
+        await stack.enter_async_context(_sweeping(store.durable))
         accounts = Accounts(settings, store)
         stack.push_async_callback(accounts.close)
         server = config.server
@@ -102,7 +107,7 @@ def make_services(config: Config, accounts: Accounts) -> Services:
         server=config.server,
         limits=DEFAULTS,
         basic=basic,
-        registry=ObservedRegistry(TYPES, (ECHO,), on_login_refused=basic.forget),
+        registry=ObservedRegistry(TYPES, (ECHO, BLOB_COPY), on_login_refused=basic.forget),
         capabilities=session_capabilities(),
         account_capabilities=account_capabilities,
         accounts=accounts,
@@ -122,6 +127,7 @@ def imap_settings(config: Config) -> Settings:
         idle_seconds=imap.idle_seconds,
         memory_bytes=config.cache.memory_bytes,
         server_events=config.events.secret is not None,
+        upload_quota=config.uploads.quota_bytes,
     )
 
 
@@ -152,7 +158,34 @@ async def _open_store(config: Config) -> Store:
             await store.close()
             raise
         log.warning("store unavailable", backend=error.backend, reason=error.reason)
+    else:
+        await _tell_risks(store.durable)
     return store
+
+
+async def _tell_risks(durable: Durable) -> None:
+    """Design §7: whoever set the store up should know what it may lose, which is uploads."""
+    with suppress(StoreError):  # what it fails at now, it fails at when it is needed
+        for risk in await durable.risks():
+            log.warning("durable data at risk", reason=risk)
+
+
+@asynccontextmanager
+async def _sweeping(durable: Durable) -> AsyncIterator[None]:
+    """Free the room of expired values now and then, inside the block."""
+
+    async def sweep() -> None:
+        while True:
+            with suppress(StoreError):
+                await durable.sweep()
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    task = asyncio.create_task(sweep())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
 
 
 async def _listen(stack: AsyncExitStack, app: web.Application, address: Address) -> Address:

@@ -153,7 +153,7 @@ class EventsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreConfig:
-    """What the gateway remembers of the mailboxes; when lost, it is built again from IMAP."""
+    """What the gateway remembers of the mailboxes, to be built again from IMAP, and uploads."""
 
     url: StoreUrl | None = key(
         optional(text(StoreUrl.parse, secret=True)),
@@ -169,6 +169,17 @@ class StoreConfig:
         "nodes that share a store. Left out, it is made once and kept in the data directory.",
         None,
         example="(openssl rand -hex 32)",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadsConfig:
+    """Files that clients have uploaded, which the store keeps for a day."""
+
+    quota_bytes: int = key(
+        integer(50_000_000),  # the largest upload, and all that one message may have attached
+        "Octets of uploads kept for one user in one account; to make room, the oldest ones go.",
+        500_000_000,
     )
 
 
@@ -216,6 +227,7 @@ class Config:
     imap: ImapConfig
     events: EventsConfig
     store: StoreConfig
+    uploads: UploadsConfig
     auth: AuthConfig
     cache: CacheConfig
     log: LogConfig

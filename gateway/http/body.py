@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.http.errors import Overloaded
@@ -23,19 +23,44 @@ _WAIT_SECONDS = 30.0
 _READ_SECONDS = 60.0
 
 
+def require_identity(request: web.Request) -> None:
+    """Raise HTTPUnsupportedMediaType for a Content-Encoding: it could hide a body of any size."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise web.HTTPUnsupportedMediaType
+
+
 def require_json(request: web.Request) -> None:
     """Refuse what is not declared as plain JSON.
 
     This is also what keeps foreign web pages out: without asking first (see cors.py) a browser
-    sends forms and texts for them, but never this type. Raises RequestError notJSON, or
-    HTTPUnsupportedMediaType for a Content-Encoding, which could hide a body of any size.
+    sends forms and texts for them, but never this type. Raises RequestError notJSON, and what
+    require_identity() raises.
     """
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise web.HTTPUnsupportedMediaType
+    require_identity(request)
     if request.content_type != "application/json":
         raise RequestError(
             "notJSON", status=415, detail="The Content-Type must be application/json."
         )
+
+
+async def expect(request: web.Request) -> None:
+    """RFC 9110 §10.1.1: let a client wait until its body is wanted; see invite().
+
+    Raises HTTPExpectationFailed for an expectation of something else.
+    """
+    if not _awaits_invitation(request):
+        raise web.HTTPExpectationFailed
+
+
+async def invite(request: web.Request) -> None:
+    """Tell a client that waits for it to send the body; to be done when nothing speaks against."""
+    if _awaits_invitation(request) and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # nothing of the answer is sent yet
+
+
+def _awaits_invitation(request: web.Request) -> bool:
+    return request.headers.get("Expect", "").lower() == "100-continue"
 
 
 class Bodies:
@@ -69,6 +94,7 @@ class Bodies:
     async def _read(self, request: web.Request) -> bytes:
         body = bytearray()
         try:
+            await invite(request)
             async with asyncio.timeout(_READ_SECONDS):
                 async for chunk in request.content.iter_any():
                     if len(body) + len(chunk) > self._max_size:

@@ -24,6 +24,14 @@ class Cors:
     def __init__(self, server: ServerConfig) -> None:
         self._server = server
 
+    def is_allowed(self, request: web.Request) -> bool:
+        """Whether the request comes from no web page, or from one that may use the service.
+
+        To be asked where a browser sends without asking first (Fetch §2.2.2): it would add a
+        password that it remembers.
+        """
+        return "Origin" not in request.headers or self._allow(request) is not None
+
     async def preflight(self, request: web.Request) -> web.StreamResponse:
         """The answer to OPTIONS, with which a browser asks before it sends credentials."""
         resource = request.match_info.route.resource

@@ -6,13 +6,15 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.http.api import Api
+from gateway.http.body import expect
 from gateway.http.cors import Cors
 from gateway.http.download import Downloads
-from gateway.http.errors import problem, problems
+from gateway.http.errors import problems
 from gateway.http.eventsource import EventSource
 from gateway.http.observe import observe
 from gateway.http.services import Services
 from gateway.http.session import SessionResource
+from gateway.http.upload import Uploads
 
 
 def create_app(services: Services) -> web.Application:
@@ -20,33 +22,23 @@ def create_app(services: Services) -> web.Application:
     session = SessionResource(services)
     api = Api(services)
     event_source = EventSource(services)
+    cors = Cors(services.server)
     endpoints: list[tuple[str, str, Handler]] = [
         ("GET", "/.well-known/jmap", session.get),
         ("GET", "/jmap/session", session.get),
         ("POST", "/jmap/api", api.post),
         ("GET", "/jmap/download/{accountId}/{blobId}/{name:(?s:.*)}", Downloads(services).get),
-        ("POST", "/jmap/upload/{accountId}", _not_implemented(services)),
+        ("POST", "/jmap/upload/{accountId}", Uploads(services, cors).post),
         ("GET", "/jmap/eventsource", event_source.get),
     ]
-    cors = Cors(services.server)
     app = web.Application(middlewares=[observe, problems])
     app.on_response_prepare.append(cors.prepare)
     app.on_shutdown.append(event_source.close)
     app.on_cleanup.append(api.close)
     for method, path, handler in endpoints:
         resource = app.router.add_resource(path)
-        resource.add_route(method, handler)
+        resource.add_route(method, handler, expect_handler=expect)
         resource.add_route("OPTIONS", cors.preflight)
         if method == "GET":
             resource.add_route("HEAD", handler)
     return app
-
-
-def _not_implemented(services: Services) -> Handler:
-    """The handler of an endpoint that the Session object must name, but that does not work yet."""
-
-    async def not_implemented(request: web.Request) -> web.StreamResponse:
-        await services.authenticate(request)
-        return problem(501, "This server does not offer this yet.")
-
-    return not_implemented

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,33 @@ from gateway.config import ServerConfig
 from gateway.http.forwarded import client_address
 from gateway.jmap.limits import Limits
 from gateway.jmap.registry import Registry
+
+
+class Uploads(Protocol):
+    """The uploads of a user to one account (RFC 8620 §6.1)."""
+
+    async def receive(self, media_type: str, chunks: AsyncIterable[bytes], limit: int) -> Upload:
+        """Keep the octets. Raises UploadTooLarge, NotCommitted, and what `chunks` raises."""
+        ...
+
+
+class Upload(Protocol):
+    """Octets that are kept; `size` is how many."""
+
+    @property
+    def blob_id(self) -> str:
+        """What they are called from now on."""
+        ...
+
+    @property
+    def media_type(self) -> str:
+        """What the client said they are."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        ...
 
 
 class Account(Protocol):
@@ -26,6 +53,11 @@ class Account(Protocol):
     @property
     def username(self) -> str:
         """The canonical user name."""
+        ...
+
+    @property
+    def uploads(self) -> Uploads:
+        """What the user has uploaded to the account."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.store.base import Store, StoreError, StoreUnavailable
+from gateway.store.base import Durable, Store, StoreError, StoreUnavailable
 from gateway.store.opening import open_store
 
-__all__ = ["Store", "StoreError", "StoreUnavailable", "open_store"]
+__all__ = ["Durable", "Store", "StoreError", "StoreUnavailable", "open_store"]

@@ -101,10 +101,6 @@ async def test_limit_is_per_client_not_per_proxy(harness: Harness, backend: Back
     assert backend.addresses == ["192.0.2.7"] * 3 + ["198.51.100.1"]
 
 
-async def test_endpoint_that_does_not_work_yet_says_so(client: Client) -> None:
-    await problem_of(await client.post("/jmap/upload/aann", headers=basic()), 501)
-
-
 @pytest.mark.checklist("C16")
 @pytest.mark.parametrize("path", ["/", "/jmap", "/jmap/api/", "/metrics", "/healthz/live", "/%00"])
 async def test_unknown_paths(client: Client, path: str) -> None:
