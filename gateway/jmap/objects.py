@@ -82,7 +82,7 @@ def new_object(
         if settable.initial is REQUIRED:
             values.refuse(name, "is missing")
     given = values.valid()
-    defaults = _defaults(left_out)
+    defaults = {name: deepcopy(s.initial) for name, s in left_out.items() if s.default}
     return defaults | given, defaults
 
 
@@ -118,19 +118,19 @@ def _is_dynamic(name: str, data_type: DataType) -> bool:
 
 
 def change(
-    wanted: Patch, before: Mapping[str, Any], data_type: DataType, resolve: Resolve
+    wanted: Patch, before: Mapping[str, Any], table: Mapping[str, Settable], resolve: Resolve
 ) -> Change:
     """What a patch changes in an object, of which `before` has the known properties it begins with.
 
-    Raises SetError invalidPatch or invalidProperties.
+    table: see settable_properties(). Raises SetError invalidPatch or invalidProperties.
     """
-    table = settable_properties(data_type)
     values = _Values(resolve)
     for name in sorted(roots(wanted) - before.keys()):
         values.refuse(name, "is not known")
     wanted = _resolved(wanted, table, values, resolve)
     values.valid()
-    after = patch.apply(wanted, before, _defaults(table))
+    defaults = {n: table[n].initial for n in roots(wanted) & table.keys() if table[n].default}
+    after = patch.apply(wanted, before, defaults)
     for name in sorted(roots(wanted)):
         value = after.get(name)
         if _same(value, before[name]):
@@ -173,10 +173,6 @@ def _resolved_step(path: Path, value: Any, resolve: Resolve) -> tuple[Path, Any]
 def roots(wanted: Patch) -> frozenset[str]:
     """The names of the properties that a patch is about."""
     return frozenset(path[0] for path in wanted)
-
-
-def _defaults(table: Mapping[str, Settable]) -> dict[str, Any]:
-    return {name: deepcopy(s.initial) for name, s in table.items() if s.default}
 
 
 def _not_created(error: Unresolved) -> str:

@@ -135,12 +135,20 @@ class _Mailboxes:
         self._data = held.data
         self._by_number = held.data.by_number()
         self._rights: dict[str, dict[str, bool]] = {}
+        self._refusals: dict[tuple[frozenset[int], Order], SetError | None] = {}
 
     def refusal(self, row: int, order: Order) -> SetError | None:
         """Why an order can not be given for an Email; None when it can."""
+        numbers = frozenset(number for number, _ in self._data.emails.placements(row))
+        key = (numbers, order)  # the same for most of many
+        if key not in self._refusals:
+            self._refusals[key] = self._refusal(numbers, order)
+        return self._refusals[key]
+
+    def _refusal(self, numbers: frozenset[int], order: Order) -> SetError | None:
         if order.add_mailboxes - self._data.numbers.keys():
             return new_email.invalid("mailboxIds", "There is no such Mailbox for Emails.")
-        there = {self._by_number[number].id for number, _ in self._data.emails.placements(row)}
+        there = {self._by_number[number].id for number in numbers}
         needed = (
             (order.add_mailboxes, "mayAddItems"),
             (there if order.destroy else order.remove_mailboxes, "mayRemoveItems"),

@@ -9,7 +9,7 @@ from gateway.jmap import patch
 from gateway.jmap.call import Call
 from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.methods.set_outcome import Outcome, settled
-from gateway.jmap.objects import change, known_properties, roots
+from gateway.jmap.objects import change, known_properties, roots, settable_properties
 from gateway.jmap.patch import Patch
 from gateway.jmap.settable import Change, Setting
 from gateway.jmap.spec import DataType
@@ -34,13 +34,14 @@ async def update(
         current = await setting.current(list(wanted), properties)
     except MethodError as error:
         return outcome | dict.fromkeys(wanted, SetError(error.type, error.description))
+    table = settable_properties(data_type)
     changes: dict[str, Change] = {}
     for id, wish in wanted.items():
         if id not in current:
             outcome[id] = SetError("notFound")
             continue
         try:
-            changed = change(wish, current[id], data_type, call.resolve)
+            changed = change(wish, current[id], table, call.resolve)
         except SetError as error:
             outcome[id] = error
             continue
