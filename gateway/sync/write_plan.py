@@ -106,7 +106,7 @@ class Before:
         return Order(
             add_keywords=order.remove_keywords & had,
             remove_keywords=order.add_keywords - had,
-            add_mailboxes=order.remove_mailboxes & was_in,
+            add_mailboxes=was_in if order.destroy else order.remove_mailboxes & was_in,
             remove_mailboxes=order.add_mailboxes - was_in,
         )
 

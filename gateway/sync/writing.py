@@ -37,11 +37,15 @@ from gateway.sync.errors import MailboxChanged
 from gateway.sync.failures import Failure, FailureKind, Unknown, of_refusal
 from gateway.sync.identity import Tier
 from gateway.sync.placements import Placed
+from gateway.sync.removals import Removals
 from gateway.sync.write_plan import Action, Before, Order, Step, Verb, flag_of, plan
 
 WAIT_SECONDS = 60.0
 """For so long a writer waits for others to be done."""
 _ROUNDS = 3
+# What has been done can not be told before the account is read again; so much later it is tried
+# once more.
+_PAUSES = (0.2, 1.0)
 # Of a command that is refused for many messages, halves find those it is refused for; so many
 # refusals are borne.
 _REFUSALS = 32
@@ -81,15 +85,25 @@ class Writing:
     async def refresh(self, mailboxes: Mapping[str, Placed | None] | None = None) -> None:
         """Read what has changed on the server, or in these mailboxes; see Account.reread.
 
-        Raises Unknown, NotCommitted.
+        Raises Unknown, NotCommitted, and AuthenticationFailed.
         """
-        try:
-            if mailboxes is None:
-                await self.account.recheck()
-            else:
-                await self.account.reread(mailboxes)
-        except ImapError as error:
-            raise Unknown(str(error)) from error
+        for pause in (*_PAUSES, None):
+            try:
+                await self._reread(mailboxes)
+                return
+            except AuthenticationFailed:
+                raise
+            except ImapError as error:
+                if pause is None:
+                    raise Unknown(str(error)) from error
+                await asyncio.sleep(pause)
+                mailboxes = None
+
+    async def _reread(self, mailboxes: Mapping[str, Placed | None] | None) -> None:
+        if mailboxes is None:
+            await self.account.recheck()
+        else:
+            await self.account.reread(mailboxes)
 
     # --- Emails that there are -------------------------------------------------------------------
 
@@ -103,46 +117,50 @@ class Writing:
         """
         before = Before(self.data, orders)
         failures: dict[int, Failure] = {}
+        removals = Removals()
         lost: ImapError | None = None
         # What another client has moved is to be destroyed there, too.
         looks_everywhere = any(order.destroy for order in orders.values())
         for _ in range(_ROUNDS):
-            taken = _Round(self.account, failures, guarded=guarded)
-            lost = await taken.run(self._left(orders, failures))
+            taken = _Round(self.account, failures, removals, guarded=guarded)
+            lost = await taken.run(self._left(orders, failures, removals))
             everywhere = looks_everywhere or lost is not None
             await self.refresh(None if everywhere else taken.touched)
-            if self._is_done(orders, failures):
+            if not self._left(orders, failures, removals) and not self._gone(orders):
                 break
             if not everywhere:
                 await self.refresh()
         kind = FailureKind.REFUSED if lost is None else FailureKind.UNAVAILABLE
-        for step in self._left(orders, failures):
+        for step in self._left(orders, failures, removals):
             fail(failures, step, Failure(kind, str(lost or "")))
-        await self._put_back({row: before.inverse(row) for row in failures})
+        await self._put_back({row: before.inverse(row) for row in failures}, removals)
         for row in self._gone(orders):
             failures.setdefault(row, Failure(FailureKind.NOT_FOUND))
         return {row: failures.get(row) for row in orders}
-
-    def _is_done(self, orders: Mapping[int, Order], failures: dict[int, Failure]) -> bool:
-        return not self._left(orders, failures) and not self._gone(orders)
 
     def _gone(self, orders: Mapping[int, Order]) -> list[int]:
         """The Emails that are no more, and not because that was ordered."""
         visible = self.data.emails.visible()
         return [row for row, order in orders.items() if not visible[row] and not order.destroy]
 
-    def _left(self, orders: Mapping[int, Order], failures: dict[int, Failure]) -> list[Step]:
+    def _left(
+        self, orders: Mapping[int, Order], failures: dict[int, Failure], removals: Removals
+    ) -> list[Step]:
         """What is not done yet of that which can be; failures get what can not."""
         known = self.data.numbers.keys()
         for row, order in orders.items():
             if row not in failures and not order.add_mailboxes <= known:
                 failures[row] = Failure(FailureKind.NO_MAILBOX)
-        return plan(self.data, {row: o for row, o in orders.items() if row not in failures})
+        planned = plan(self.data, {row: o for row, o in orders.items() if row not in failures})
+        return planned + removals.left(self.data, failures)
 
-    async def _put_back(self, orders: Mapping[int, Order]) -> None:
+    async def _put_back(self, orders: Mapping[int, Order], removals: Removals) -> None:
         """RFC 8620 §5.3: an update is done as a whole, or not at all."""
-        if steps := self._left(orders, {}):
-            await _Round(self.account, {}).run(steps)
+        if steps := removals.undone(self.data, orders):
+            await _Round(self.account, {}, Removals()).run(steps)
+            await self.refresh()
+        if steps := self._left(orders, {}, Removals()):
+            await _Round(self.account, {}, Removals()).run(steps)
             await self.refresh()
 
     # --- Emails that are new ---------------------------------------------------------------------
@@ -172,10 +190,16 @@ class _Round:
     """
 
     def __init__(
-        self, account: Account, failures: dict[int, Failure], *, guarded: bool = False
+        self,
+        account: Account,
+        failures: dict[int, Failure],
+        removals: Removals,
+        *,
+        guarded: bool = False,
     ) -> None:
         self._account = account
         self._failures = failures
+        self._removals = removals
         self._guarded = guarded
         self.touched: dict[str, Placed | None] = {}
         self._refusals = _REFUSALS
@@ -237,8 +261,10 @@ class _Round:
                 self._note(step, await copy(connection, uids, _wire(data, action.target)))
             case Verb.MOVE:
                 self._touch(action.target)
+                self._removals.note(data, step)
                 self._note(step, await move(connection, uids, _wire(data, action.target)))
             case Verb.REMOVE:
+                self._removals.note(data, step)
                 await remove(connection, uids)
 
     def _touch(self, number: int) -> None:
