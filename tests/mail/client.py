@@ -15,6 +15,7 @@ from gateway.jmap.limits import DEFAULTS
 from gateway.jmap.methods.echo import ECHO
 from gateway.jmap.registry import AccountRef, Registry
 from gateway.mail.blob import open_blob
+from gateway.mail.blob_copy import BLOB_COPY
 from gateway.mail.capability import MAIL
 from gateway.mail.registry import TYPES
 from gateway.store.base import Store
@@ -24,7 +25,7 @@ from gateway.sync.accounts import Accounts, Settings
 from gateway.sync.turns import Turns
 from tests.servers.mail_server import MailServer, User
 
-REGISTRY = Registry(TYPES, (ECHO,))
+REGISTRY = Registry(TYPES, (ECHO, BLOB_COPY))
 
 
 class Refused(Exception):
