@@ -30,7 +30,7 @@ from gateway.mime.compose_field import Unwritable
 from gateway.sync.account import Account
 from gateway.sync.appending import Letter
 from gateway.sync.data import AccountData
-from gateway.sync.turns import Turns
+from gateway.sync.turns import Turns, off_loop
 
 _DOMAIN = re.compile(rb"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
 _NO_DOMAIN: Final = "localhost"
@@ -49,25 +49,42 @@ async def compose(account: Account, email: Mapping[str, Any], _limits: Limits) -
     """
     problems = Problems()
     mailbox_ids, keywords, received = _metadata(account.data, email, problems)
-    given = email_create_header.of_email(email, problems)
-    body = email_create_body.read(email, problems)
-    email_create_header.check_apart(given, body.root_header, problems)
+    characters = _characters(email)
+    given, body = await off_loop(characters, _read, email, problems)
     message_id = _check_message_id([*given, *body.root_header], problems)
     problems.check()
     measures = await _measured(account, body)
     token = secrets.token_hex(16)
-    fields = _completed(given, body, message_id, token)
+    message_id = message_id or f"<{token}@{_domain(given)}>".encode()
+    fields = _completed(given, body, message_id)
     try:
-        pieces = mime.write(fields, body.root, measures, token)
+        pieces = await off_loop(characters, mime.write, fields, body.root, measures, token)
     except Unwritable as error:  # each field was written before, on its own
         raise SetError("invalidProperties", str(error)) from error
 
     def chunks() -> AsyncIterator[bytes]:
         return _chunks(account, pieces)
 
-    size = mime.size(pieces)
-    message_id = message_id or f"<{token}@{_domain(given)}>".encode()
-    return Letter(mailbox_ids, keywords, received, size, chunks, message_id)
+    return Letter(mailbox_ids, keywords, received, mime.size(pieces), chunks, message_id)
+
+
+def _read(email: Mapping[str, Any], problems: Problems) -> tuple[list[Given], NewBody]:
+    given = email_create_header.of_email(email, problems)
+    body = email_create_body.read(email, problems)
+    email_create_header.check_apart(given, body.root_header, problems)
+    return given, body
+
+
+def _characters(value: object) -> int:
+    """How many there are in a JSON value, about."""
+    match value:
+        case str():
+            return len(value)
+        case dict():
+            return sum(map(len, value)) + sum(map(_characters, value.values()))
+        case list():
+            return sum(map(_characters, value))
+    return 1
 
 
 def _metadata(
@@ -109,17 +126,15 @@ def _check_message_id(given: Sequence[Given], problems: Problems) -> bytes | Non
     return f"<{ids[0]}>".encode()
 
 
-def _completed(
-    given: Sequence[Given], body: NewBody, message_id: bytes | None, token: str
-) -> list[bytes]:
+def _completed(given: Sequence[Given], body: NewBody, message_id: bytes) -> list[bytes]:
     """The fields of the message, with those that it must have (RFC 5322 §3.6, RFC 2045 §4)."""
     there = {each.field for each in (*given, *body.root_header) if each.written}
     fields: list[bytes] = []
     if "date" not in there:
         now = compose_forms.date_time(datetime.now(UTC))
         fields.append(f"Date: {now}\r\n".encode())
-    if message_id is None:
-        fields.append(f"Message-ID: <{token}@{_domain(given)}>\r\n".encode())
+    if "message-id" not in there:
+        fields.append(b"Message-ID: " + message_id + b"\r\n")
     fields += (octets for each in given for octets in each.written)
     if "mime-version" not in there:
         fields.append(mime.MIME_VERSION)

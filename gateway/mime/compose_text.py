@@ -12,7 +12,7 @@ _LINE_END = re.compile(r"\r\n?|\n")
 # What is better not sent as it is: what is not printable, white space at the end of a line, which
 # is lost on the way, lines that mail stores and servers take for their own, and long ones.
 _NOT_SAFE = re.compile(
-    rb"[^\t\r\n -~]|[ \t](?:\r\n|\Z)|^From |^\.(?:\r\n|\Z)|[^\r\n]{79}", re.MULTILINE
+    rb"[^\t\r\n -~]|[ \t](?:\r\n|\Z)|^From |^\.(?:\r\n|\Z)|^[^\r\n]{79}", re.MULTILINE
 )
 _FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
 

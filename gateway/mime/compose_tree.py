@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
+from html import unescape
 from urllib.parse import unquote
 
 from gateway.mime.compose import NewPart
+
+_LINK = re.compile(r"""cid:([^\s"'<>()]+)""", re.IGNORECASE)
 
 
 def implied(text: NewPart | None, html: NewPart | None, attachments: Sequence[NewPart]) -> NewPart:
@@ -25,8 +28,9 @@ def implied(text: NewPart | None, html: NewPart | None, attachments: Sequence[Ne
     attachments. What the HTML shows is `inline`, other attachments `attachment`, unless they say
     what they are.
     """
-    shown = [part for part in attachments if html is not None and _is_shown(part, html)]
-    others = [part for part in attachments if part not in shown]
+    is_shown = _shown(html, attachments)
+    shown = [part for part, yes in zip(attachments, is_shown, strict=True) if yes]
+    others = [part for part, yes in zip(attachments, is_shown, strict=True) if not yes]
     if html is not None and shown:
         parts = (html, *(_disposed(part, "inline") for part in shown))
         html = NewPart("multipart/related", parts)
@@ -43,13 +47,17 @@ def _disposed(part: NewPart, disposition: str) -> NewPart:
     return part if part.disposition else replace(part, disposition=disposition)
 
 
-def _is_shown(part: NewPart, html: NewPart) -> bool:
-    """Whether the HTML refers to the part (RFC 2392); an `inline` one says so itself."""
-    if part.cid is None:
-        return False
-    if part.disposition == "inline":
-        return True
-    if not isinstance(html.content, str):
-        return part.disposition is None
-    link = re.compile(rf"cid:{re.escape(part.cid)}(?![\w.@+-])")
-    return any(map(link.search, (html.content, unquote(html.content))))
+def _shown(html: NewPart | None, attachments: Sequence[NewPart]) -> list[bool]:
+    """Which attachments the HTML shows: an `inline` one says so itself."""
+    links: Set[str] = set()
+    if html is not None and isinstance(html.content, str):
+        # RFC 2392 §2: percent-encoded; and in HTML, characters may be written by their names.
+        links = {unquote(unescape(link)) for link in _LINK.findall(html.content)}
+    elif html is not None:
+        links = {part.cid for part in attachments if part.cid and not part.disposition}
+    return [
+        html is not None
+        and part.cid is not None
+        and (part.disposition == "inline" or part.cid in links)
+        for part in attachments
+    ]

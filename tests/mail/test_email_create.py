@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Mapping
+import tracemalloc
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import pytest
 
 from gateway.jmap.errors import SetError
+from gateway.jmap.limits import DEFAULTS
+from gateway.mail.blob import Blob
+from gateway.mail.email_create import EnclosureChanged, compose
 from gateway.mime import headers
-from tests.mime.composing import MAILBOX, composed, letter, read
+from tests.mime.composing import MAILBOX, Kept, account, composed, letter, read
 from tests.mime.composing_checks import check_lines
 
 TEXT: dict[str, Any] = {
@@ -570,3 +574,63 @@ def test_messages_that_lines_can_not_hold_are_encoded(octets: bytes) -> None:
     assert (type_, encoding) == ("message/global", "base64")
     assert binascii.a2b_base64(content) == octets
     assert attached(octets, "message/delivery-status")[:2] == ("application/octet-stream", "base64")
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+class _Long(Blob):
+    """Octets that nobody holds."""
+
+    @property
+    def size(self) -> int:
+        return 25_000_000
+
+    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
+        for _ in range(250):
+            yield b"line of the message\r\n".ljust(100, b"x") * 1_000
+
+
+@pytest.mark.parametrize("type_", ["application/pdf", "text/plain"])
+async def test_what_is_enclosed_is_never_in_memory(
+    type_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Design §9: an attachment of 25 MB takes as little as one of 1 MB."""
+
+    async def open_blob(_account: object, _blob_id: str) -> Blob:
+        return _Long()
+
+    monkeypatch.setattr("gateway.mail.email_create.open_blob", open_blob)
+    email = {**TEXT, "mailboxIds": {MAILBOX: True}}
+    email["attachments"] = [{"blobId": "u1", "type": type_}]
+    tracemalloc.start()
+    try:
+        made = await compose(account(), email, DEFAULTS)
+        size = 0
+        async for chunk in made.chunks():
+            size += len(chunk)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size == made.size > 33_000_000
+    assert peak < 2_000_000
+
+
+async def test_a_blob_that_is_not_what_it_was_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 9051 §6.3.12: the server was promised a number of octets; it does not get others."""
+    made, _ = await letter({**TEXT, "attachments": [{"blobId": "u1"}]}, {"u1": b"x" * 300})
+    for octets in (None, b"x" * 30, b"x" * 3_000):
+
+        async def open_blob(_account: object, _blob_id: str, octets: Any = octets) -> Blob | None:
+            return None if octets is None else Kept(octets)
+
+        monkeypatch.setattr("gateway.mail.email_create.open_blob", open_blob)
+        sent = bytearray()
+        with pytest.raises(EnclosureChanged):
+            await _take(made.chunks(), sent)
+        assert len(sent) < made.size
+
+
+async def _take(chunks: AsyncIterator[bytes], into: bytearray) -> None:
+    async for chunk in chunks:
+        into += chunk

@@ -22,7 +22,7 @@ MAILBOX = "Mdrafts"
 _CUT = 1_000
 
 
-class _Kept(Blob):
+class Kept(Blob):
     """Octets that are there, given in chunks that end anywhere."""
 
     def __init__(self, octets: bytes) -> None:
@@ -49,7 +49,7 @@ async def letter(email: Mapping[str, Any], blobs: Mapping[str, bytes]) -> tuple[
     """What compose() makes, and its octets. Raises SetError."""
 
     async def open_blob(_account: Account, blob_id: str) -> Blob | None:
-        return _Kept(blobs[blob_id]) if blob_id in blobs else None
+        return Kept(blobs[blob_id]) if blob_id in blobs else None
 
     whole = {"mailboxIds": {MAILBOX: True}, **email}
     with mock.patch.object(email_create, "open_blob", open_blob):
