@@ -16,7 +16,6 @@ from gateway.mail.email_headers import HeaderRequest, header_request
 from gateway.mime import body, header_property, headers, message, preview, transfer
 from gateway.mime.headers import CONVENIENCE
 from gateway.mime.structure import Part
-from gateway.mime.threading import thread_seeds
 from gateway.sync import ids
 
 _DEFAULT_PROPERTIES = (
@@ -116,16 +115,11 @@ def _preview(parsed: _Parsed) -> str:
     )
 
 
-def _thread_id(parsed: _Parsed) -> str | None:
-    """The Thread it would be in if it were imported."""
-    (seed,) = thread_seeds([parsed.own_header])
-    return ids.thread_id(int.from_bytes(ids.thread_digest(seed), "big")) if seed else None
-
-
 _VALUES: Final[dict[str, Callable[[_Parsed], Any]]] = {
     "id": lambda _: None,
     "blobId": lambda parsed: parsed.own_blob_id,
-    "threadId": _thread_id,
+    # In which Thread it would be depends on the Emails that there are when it is imported.
+    "threadId": lambda _: None,
     "mailboxIds": lambda _: None,
     "keywords": lambda _: None,
     "size": lambda parsed: len(parsed.octets),
