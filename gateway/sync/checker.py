@@ -17,16 +17,17 @@ import numpy as np
 from gateway.imap.commands.examine import Examine, leave
 from gateway.imap.commands.list import EVERY, Listed, list_mailboxes, lists_status
 from gateway.imap.commands.namespace import Namespaces, namespaces
-from gateway.imap.commands.rights import my_rights
+from gateway.imap.commands.rights import MyRights, my_rights
 from gateway.imap.commands.status import Status
 from gateway.imap.connection import Connection
 from gateway.imap.errors import CommandRefused, ConnectionLost, MailboxUnavailable
 from gateway.imap.quirks import LATE_MODSEQ, NO_NAMESPACE
+from gateway.imap.wire import modutf7
 from gateway.obs.log import get_logger
 from gateway.sync.commit import Draft, Staged
 from gateway.sync.data import AccountData
 from gateway.sync.errors import Withdrawn
-from gateway.sync.extent import OWN, Extent
+from gateway.sync.extent import OWN, Extent, Kind
 from gateway.sync.keywords import SEEN, select
 from gateway.sync.mailboxes import Mailbox, tree
 from gateway.sync.paths import Layout
@@ -219,6 +220,12 @@ class Checker:
         # Dovecot's STATUS of the selected mailbox is of what was selected, as it was then told:
         # a NOOP helps, but not when another mailbox has that name now.
         listed = await list_mailboxes(connection, leave(connection), patterns, wanted)
+        if not listed and self._extent.kind is Kind.USER:
+            # Dovecot lists nothing of a user who shared nothing yet as the session began, or an
+            # hour ago, unless the session has named one of the mailboxes.
+            named = MyRights(modutf7.encode(self._extent.root))
+            await connection.run(named)
+            listed = await list_mailboxes(connection, (), patterns, wanted)
         spaces = await self._places.get(connection)
         layout = Layout(spaces, listed)
         if self._extent == OWN:

@@ -39,6 +39,9 @@ from gateway.sync.watcher import Watcher
 
 SHARES_SECONDS: Final = 60.0
 """What is shared may have changed so long ago, unless somebody wants to know better."""
+ANEW_SECONDS: Final = 30.0
+"""Dovecot lists other users as it found them when a session first did, or an hour ago. So whoever
+wants to know better has a new session look, if the latest one that did is older than that."""
 _LOOK_DEADLINE: Final = 20.0
 
 log = get_logger(__name__)
@@ -74,6 +77,7 @@ class Login:
         self._shared: dict[str, Account] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._anew_at = time.monotonic()  # the user has logged in just now
         self._leaving: set[asyncio.Task[None]] = set()
         self.own = self._make(ids.account_id(settings.backend, username), data, ledger, OWN)
 
@@ -155,7 +159,7 @@ class Login:
         if moment is not None and time.monotonic() - moment < seconds:
             return
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+            self._looking = asyncio.create_task(self._look(anew=seconds < SHARES_SECONDS))
         # Who goes away must not cut the connection of the others.
         await asyncio.shield(self._looking)
 
@@ -164,13 +168,14 @@ class Login:
         moment = self._shares.looked_at
         is_old = moment is None or time.monotonic() - moment > SHARES_SECONDS
         if is_old and (self._looking is None or self._looking.done()):
-            self._looking = asyncio.create_task(self._look())
+            self._looking = asyncio.create_task(self._look(anew=False))
             self._looking.add_done_callback(lambda task: task.cancelled() or task.exception())
 
-    async def _look(self) -> None:
+    async def _look(self, *, anew: bool) -> None:
         before = self.shares
         try:
-            await attempt(self._pool, self._shares.look, deadline=_LOOK_DEADLINE)
+            if not (anew and await self._look_anew()):
+                await attempt(self._pool, self._shares.look, deadline=_LOOK_DEADLINE)
         except ImapError as error:
             if self._shares.looked_at is None and not before:
                 raise
@@ -180,6 +185,24 @@ class Login:
             self._leave(account_id)
         if self.shares != before:
             self._tell()
+
+    async def _look_anew(self) -> bool:
+        """Look by a new session, if one is needed and can be had."""
+        now, known = time.monotonic(), self.namespaces
+        if known is None or not known.other or now - self._anew_at < ANEW_SECONDS:
+            return False
+        try:
+            async with asyncio.timeout(_LOOK_DEADLINE):
+                connection = await self.door.open()
+                try:
+                    await self._shares.look(connection)
+                finally:
+                    await self.lend(connection)
+        except (ImapError, TimeoutError) as error:
+            log.info("no_new_session", reason=type(error).__name__)
+            return False
+        self._anew_at = now
+        return True
 
     def _tell(self) -> None:
         for follower in [*self.followers]:

@@ -85,8 +85,11 @@ def tree(
     by_path = _by_path((paths[entry.wire], entry) for entry in listed)
     named = mailbox_ids.assign(listed, known)
     id_of = _ids(by_path, named, levels)
+    # Of what others share, nothing may be done where no rights are told.
+    without = "" if rights and extent != OWN else None
     mailboxes = {
-        id_of[path]: _mailbox(path, entry, id_of, rights) for path, entry in by_path.items()
+        id_of[path]: _mailbox(path, entry, id_of, rights, without)
+        for path, entry in by_path.items()
     }
     _give_delimiters(mailboxes)
     # In a Shared Namespace no mailbox is anybody's inbox, or has a role for its name alone.
@@ -160,6 +163,7 @@ def _mailbox(
     entry: Listed | None,
     id_of: Mapping[tuple[str, ...], str],
     rights: Mapping[bytes, str],
+    without: str | None,
 ) -> Mailbox:
     return Mailbox(
         id=id_of[path],
@@ -169,7 +173,7 @@ def _mailbox(
         role=None,
         # Nobody subscribes to the inbox, and everybody wants to see it.
         is_subscribed=path == (INBOX_NAME,) or bool(entry and "\\subscribed" in entry.attributes),
-        rights=rights.get(entry.wire) if entry else None,
+        rights=rights.get(entry.wire, without) if entry else without,
         status=entry.status if entry else None,
         delimiter=entry.delimiter if entry else None,
     )

@@ -230,7 +230,7 @@ class Backend:
         """Test/crash: has a bug."""
         raise KeyError("canary-subject")
 
-    async def account(self, call: CallContext, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def account(self, call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
         """Test/account: says whose account it is."""
         return {"owner": call.account(arguments, MAIL).account.username}
 

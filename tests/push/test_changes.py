@@ -76,9 +76,7 @@ def test_id_is_one_short_word(
     """WHATWG HTML §9.2.6: no line break, no NUL; and nothing that a URL would have to escape."""
     id = event_id(states, types)
     assert re.fullmatch("[A-Za-z0-9_-]*", id)
-    told = [
-        sum(types is None or type in types for type in account) for account in states.values()
-    ]
+    told = [sum(types is None or type in types for type in account) for account in states.values()]
     assert len(id) == 8 * sum(number + bool(number) for number in told)
 
 

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.servers.certificates import make_certificates
-from tests.servers.dovecot_config import Options, Ports, render
+from tests.servers.dovecot_config import Options, Ports, global_acl, render
 from tests.servers.mail_server import (
     COMMAND_SECONDS,
     DOMAIN,
@@ -71,6 +71,7 @@ class Dovecot(MailServer):
         for attempt in range(1, START_ATTEMPTS + 1):
             config = self.directory / "dovecot.conf"
             config.write_text(render(self.options, self.directory, self.ports, self._certificates))
+            (self.directory / "acl").write_text(global_acl(self.options))
             command = [find_program("dovecot"), "-F", "-c", str(config)]
             self._child = Child(command, self.directory / "log")
             try:

@@ -33,6 +33,9 @@ class Options:
         mail_format: how messages are stored; only Maildir has ids (X-GUID) that are file names.
         without: names of capabilities that are neither announced nor, by a fair client, used.
         acl: RFC 4314, with a namespace `shared/<user>/` for what others have opened up.
+        explicit_inbox: whether an inbox there is called INBOX, and not just `shared/<user>`.
+        publisher: who may do everything in a namespace `Public/`, and others what is granted;
+            without one there is no such namespace. Only with acl.
         max_userip_connections: connections of one user from one address; 0 is no limit.
         prefix: of the personal namespace, as in `INBOX/`.
         separator: of the hierarchy.
@@ -43,6 +46,8 @@ class Options:
     mail_format: Literal["maildir", "sdbox", "mdbox"] = "sdbox"
     without: tuple[str, ...] = ()
     acl: bool = False
+    explicit_inbox: bool = False
+    publisher: str = ""
     max_userip_connections: int = 0
     prefix: str = ""
     separator: str = "/"
@@ -186,9 +191,11 @@ protocol imap {{
   mail_plugins = acl imap_acl
 }}
 plugin {{
-  acl = vfile
+  acl = vfile:{base}/acl:cache_secs=0
+  acl_anyone = allow
   acl_shared_dict = file:{base}/home/shared-mailboxes
 }}
+mail_shared_explicit_inbox = {"yes" if options.explicit_inbox else "no"}
 namespace shared {{
   type = shared
   prefix = shared{options.separator}%%u{options.separator}
@@ -197,7 +204,29 @@ namespace shared {{
   subscriptions = no
   list = children
 }}
+{_public(options, base) if options.publisher else ""}
 """
+
+
+def _public(options: Options, base: Path) -> str:
+    return f"""
+namespace public {{
+  type = public
+  prefix = Public{options.separator}
+  separator = {options.separator}
+  location = {options.mail_format}:{base}/home/public
+  subscriptions = no
+  list = children
+}}
+"""
+
+
+def global_acl(options: Options) -> str:
+    """Return what the file `acl` has to say, which is there if acl is."""
+    if not options.publisher:
+        return ""
+    everything = f"user={options.publisher} lrwstipekxa"
+    return f"Public {everything}\nPublic{options.separator}* {everything}\n"
 
 
 def _unprivileged() -> str:
