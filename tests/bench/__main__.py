@@ -32,6 +32,7 @@ from tests.bench.figures import (
     searching,
     threads,
     torture,
+    upload,
 )
 from tests.bench.report import Figure, machine, table
 from tests.bench.stage import Stage
@@ -57,6 +58,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "memory": memory,
     "crowd": crowd,
     "downloads": downloads,
+    "upload": upload,
     "threads": threads,
     "torture": torture,
 }
