@@ -9,26 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
 
 from gateway.imap.connection import Connection
 from gateway.imap.errors import ImapError, ServerBusy
 from gateway.imap.pool import Pool
 from gateway.obs.log import get_logger
 from gateway.store.base import StoreError
-from gateway.sync import commit
 from gateway.sync.attempts import attempt
+from gateway.sync.background import Background
 from gateway.sync.checker import Checker, Places
+from gateway.sync.committer import Committer
 from gateway.sync.content import Content
 from gateway.sync.data import AccountData
 from gateway.sync.emails import UNKNOWN
 from gateway.sync.errors import NotCommitted, Withdrawn
 from gateway.sync.extent import OWN, Extent
 from gateway.sync.indexer import index_account, index_structures
-from gateway.sync.ledger import Ledger, Superseded
+from gateway.sync.ledger import Ledger
 from gateway.sync.listeners import Listener, Listeners
 from gateway.sync.mailbox_arranging import put_back
 from gateway.sync.mailbox_commands import MailboxCommands
@@ -39,16 +39,10 @@ from gateway.sync.placements import Placed
 from gateway.sync.reader import Reader
 from gateway.sync.searching import Searching
 from gateway.sync.shelf import Shelf
+from gateway.sync.trust import Trust
 from gateway.sync.uploads import Uploads
 from gateway.sync.watcher import Watcher
 
-# A look at the server is trusted for as long as it took, times this, and never longer than a
-# second: a volley of requests shares one, and looking never takes more than a small share of time.
-TRUST_FACTOR = 8.0
-MAX_TRUST_SECONDS = 1.0
-# Who hears of all changes is trusted for longer. Not for long: Dovecot's NOTIFY passes over some
-# changes of the list of mailboxes.
-VOUCHED_SECONDS = 3.0
 CHECK_DEADLINE = 60.0
 INDEX_DEADLINE = 60.0
 # Indexing lets the first answers out before it takes a connection and a core for itself; so do
@@ -77,9 +71,8 @@ class Account:
     """One account of a user: its data, its connections, and the work that keeps the two together.
 
     The pool, the watcher and the places are those of the login, which has other accounts, too;
-    extent: which mailboxes are those of this one. is_superseded: another node has gone on with
-    another lineage of the account; this one is to be replaced, and answers nothing any more.
-    on_ended is called when that happens, or when nothing is shared any more.
+    extent: which mailboxes are those of this one. on_ended is called when it is superseded, or when
+    nothing is shared any more.
     write_lock: held by whoever changes something on the server.
     """
 
@@ -106,7 +99,6 @@ class Account:
         self.last_used = time.monotonic()
         self.content = Content(Reader(data, pool), shelf)
         self.searching = Searching(data, pool, self.recheck, self.content.load_headers)
-        self.is_superseded = False
         self.write_lock = asyncio.Lock()
         self.mailbox_settings = MailboxSettings(shelf.durable, account_id)
         self.extent = extent
@@ -114,15 +106,25 @@ class Account:
         self._shelf = shelf
         self._ledger = ledger
         self._checker = Checker(data, places, extent)
+        self._listeners = Listeners()
+        self._committer = Committer(
+            data, self._checker, ledger, self._listeners, self._listed, on_ended
+        )
         self._windows = Windows(data, pool)
         self._lock = asyncio.Lock()
-        self._trusted_until = self._vouched_until = float("-inf")
-        self._changed = asyncio.Event()
+        self._trust = Trust()
         self._hurry = asyncio.Event()
         self._hurry_structures = asyncio.Event()
-        self._listeners = Listeners()
         self._watcher = watcher.join(data, self.mark_changed)
-        self._background: dict[str, asyncio.Task[None]] = {}
+        self._background = Background()
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether another node has gone on with another lineage of the account.
+
+        Then this one is to be replaced, and answers nothing any more.
+        """
+        return self._committer.is_superseded
 
     # --- freshness -------------------------------------------------------------------------------
 
@@ -150,7 +152,7 @@ class Account:
             raise NotCommitted("another node goes on with the account")
         if not (self._is_vouched_for(asked) and await self._ledger.is_current(self.data)):
             async with _deadline(CHECK_DEADLINE), self._lock:
-                await self._catch_up()
+                await self._committer.catch_up()
                 if not self._is_vouched_for(asked):
                     await self._check()
         return self.data
@@ -170,38 +172,34 @@ class Account:
 
     async def recheck(self) -> AccountData:
         """As fresh(), when the server was found to differ from what the index says."""
-        self._changed.set()
+        self._trust.changed.set()
         return await self.fresh()
 
     def mark_changed(self) -> None:
         """Something has changed on the server: looked at when asked, or now if somebody listens."""
-        self._changed.set()
+        self._trust.changed.set()
 
     def _is_vouched_for(self, moment: float) -> bool:
-        if self._changed.is_set():
-            return False
-        until = self._vouched_until if self._watcher.vouches else self._trusted_until
-        return moment < until
+        return self._trust.is_good(moment, vouched=self._watcher.vouches)
 
     async def _check(self) -> None:
         started = time.monotonic()
-        self._changed.clear()
+        self._trust.changed.clear()
         settled = False
         try:
             await self._restore()
             settled = await self._look(self._checker.check)
         finally:
             if not settled:
-                self._changed.set()
-        self._watcher.look_seconds = seconds = self._checker.seconds
-        self._trusted_until = started + min(MAX_TRUST_SECONDS, TRUST_FACTOR * seconds)
-        self._vouched_until = started + VOUCHED_SECONDS
+                self._trust.changed.set()
+        self._watcher.look_seconds = self._checker.seconds
+        self._trust.looked(started, self._checker.seconds)
         if not self.data.complete:
-            self._start("index", self._index)
+            self._background.start("index", self._index)
         elif "watch" not in self._background:
             self._after_indexing()
         elif self._ledger.is_due(self.data):
-            self._start("save", self._save_later)
+            self._background.start("save", self._save_later)
 
     async def _restore(self) -> None:
         """What the store knows of mailboxes. Raises ImapError."""
@@ -216,7 +214,7 @@ class Account:
         """
         settled = False
         async with _deadline(CHECK_DEADLINE), self._lock:
-            await self._catch_up()
+            await self._committer.catch_up()
             if self.data.complete:
                 settled = await self._look(partial(self._checker.read, mailboxes=mailboxes))
         if not settled:
@@ -232,49 +230,15 @@ class Account:
                 self._on_ended()
                 raise
             except ImapError:
-                await self._commit()
+                await self._committer.commit()
                 raise
-            if await self._commit():
+            if await self._committer.commit():
                 return settled
 
-    async def _commit(self) -> bool:
-        """Make what was found part of the account; False if another node was faster."""
-        staged = self._checker.staged
-        made = commit.record_of(self.data, staged)
-        if made or self.data.complete != self.data.is_indexed:
-            with self._leaving():
-                if not await self._ledger.commit(self.data, made):
-                    self._checker.begin_anew()
-                    self._listeners.tell()
-                    return False
-                if self.data.is_indexed:
-                    # Before anybody is told what came of indexing it.
-                    await self._ledger.begin(self.data)
-            self._listeners.tell()
-            if made.listed or made.removed:
-                self._watcher.listed()
-                self._start("list again", self._list_again)
-        commit.settle(self.data, staged)
-        self._checker.settle()
-        return True
-
-    async def _catch_up(self) -> None:
-        """Take in what other nodes have committed."""
-        with self._leaving():
-            if await self._ledger.catch_up(self.data):
-                self._checker.begin_anew()
-                self._listeners.tell()
-
-    @contextmanager
-    def _leaving(self) -> Iterator[None]:
-        """If the account turns out to be superseded, have it replaced. Raises NotCommitted then."""
-        try:
-            yield
-        except Superseded as reason:
-            log.info("account_superseded", reason=str(reason))
-            self.is_superseded = True
-            self._on_ended()
-            raise NotCommitted("another node goes on with the account") from reason
+    def _listed(self) -> None:
+        """Mailboxes came, went, or have changed."""
+        self._watcher.listed()
+        self._background.start("list again", self._list_again)
 
     # --- completeness ----------------------------------------------------------------------------
 
@@ -286,7 +250,7 @@ class Account:
         self._hurry.set()
         async with _deadline(INDEX_DEADLINE):
             while not self.data.complete:
-                await asyncio.shield(self._start("index", self._index))
+                await asyncio.shield(self._background.start("index", self._index))
                 await self.recheck()
         return self.data
 
@@ -297,9 +261,9 @@ class Account:
         self._after_indexing()
 
     def _after_indexing(self) -> None:
-        self._start("structures", self._structures)
-        self._start("save", self._save_later)
-        self._start("watch", self._watch)
+        self._background.start("structures", self._structures)
+        self._background.start("save", self._save_later)
+        self._background.start("watch", self._watch)
 
     async def attachments_known(self) -> None:
         """Return once hasAttachment is known of every Email whose structure can be had.
@@ -312,30 +276,20 @@ class Account:
             for _ in range(_STRUCTURE_ROUNDS):
                 if not (emails.attachment[: emails.size][emails.visible()] == UNKNOWN).any():
                     return
-                await asyncio.shield(self._start("structures", self._structures))
+                await asyncio.shield(self._background.start("structures", self._structures))
                 await self.recheck()
 
     async def _structures(self) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._hurry_structures.wait(), INDEX_GRACE_SECONDS)
         await index_structures(self.data, self.pool)
-        self._start("save", self._save_later)
+        self._background.start("save", self._save_later)
 
     async def newest(self, mailbox_id: str, count: int) -> Newest | None:
         """See Windows.newest()."""
         return await self._windows.newest(mailbox_id, count)
 
     # --- in the background -----------------------------------------------------------------------
-
-    def _start(
-        self, name: str, work: Callable[[], Coroutine[Any, Any, None]]
-    ) -> asyncio.Task[None]:
-        """The task of that name, started unless it is running."""
-        task = self._background.get(name)
-        if task is None or task.done():
-            task = self._background[name] = asyncio.create_task(work(), name=name)
-            task.add_done_callback(_observe)
-        return task
 
     async def _watch(self) -> None:
         """Learn of changes as they happen, as long as the account is in memory."""
@@ -347,11 +301,11 @@ class Account:
         """Commit what is heard of, while somebody listens."""
         while True:
             await self._listeners.present.wait()
-            await self._changed.wait()
+            await self._trust.changed.wait()
             await asyncio.sleep(_COALESCE_SECONDS)
             with suppress(ImapError, NotCommitted):
                 await self._brought_up_to_date()
-            if self._changed.is_set():
+            if self._trust.changed.is_set():
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _save_later(self) -> None:
@@ -366,8 +320,7 @@ class Account:
         try:
             await self._shelf.save(self.data)
             async with self._lock:
-                with self._leaving():
-                    await self._ledger.save(self.data)
+                await self._committer.save()
         except StoreError as error:
             log.warning("save_failed", reason=error.reason)
         except NotCommitted:
@@ -376,9 +329,7 @@ class Account:
     async def close(self) -> None:
         """Stop all work, and save; the connections are the login's."""
         self._listeners.end()
-        for task in self._background.values():
-            task.cancel()
-        await asyncio.gather(*self._background.values(), return_exceptions=True)
+        await self._background.stop()
         self._watcher.leave()
         await self.save()
 
@@ -394,7 +345,7 @@ class Account:
         self._watcher.active = True
         self.mark_changed()
         if "watch" not in self._background:
-            self._start("first look", self._first_look)
+            self._background.start("first look", self._first_look)
         return listener
 
     async def _list_again(self) -> None:
@@ -429,15 +380,3 @@ async def _deadline(seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise ServerBusy(None, "the mail server takes too long") from error
-
-
-def _observe(task: asyncio.Task[None]) -> None:
-    """Whoever waits for a task gets its error; if nobody does, it is only worth a line."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        expected = isinstance(error, ImapError | NotCommitted)
-        log.warning(
-            "background_failed",
-            task=task.get_name(),
-            reason=type(error).__name__,
-            exc_info=None if expected else error,
-        )

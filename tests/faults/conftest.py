@@ -10,7 +10,6 @@ import pytest
 from gateway.imap import pool
 from gateway.mail import email_import
 from gateway.mail.blob import Blob
-from gateway.sync import account as account_module
 from gateway.sync import appending, checker
 from gateway.sync.account import Account
 from tests.faults.mailboxes import octets_of
@@ -49,8 +48,8 @@ def server_named() -> Iterator[Callable[[str], Dovecot]]:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is trusted for a while, and a server that was away is asked again at once."""
-    monkeypatch.setattr(account_module, "MAX_TRUST_SECONDS", 0.0)
-    monkeypatch.setattr(account_module, "VOUCHED_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.sync.trust.MAX_TRUST_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.sync.trust.VOUCHED_SECONDS", 0.0)
     monkeypatch.setattr(checker, "PLAIN_FLAGS_SECONDS", -1.0)
     monkeypatch.setattr(pool, "_BACKOFF_FIRST", 0.01)
     monkeypatch.setattr(pool, "_BACKOFF_LAST", 0.05)

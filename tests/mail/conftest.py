@@ -18,8 +18,8 @@ Connect = Callable[..., Awaitable[Client]]
 @pytest.fixture(autouse=True)
 def _ask_the_server_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever another program did is seen by the next call, not up to a second later."""
-    monkeypatch.setattr("gateway.sync.account.MAX_TRUST_SECONDS", 0.0)
-    monkeypatch.setattr("gateway.sync.account.VOUCHED_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.sync.trust.MAX_TRUST_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.sync.trust.VOUCHED_SECONDS", 0.0)
 
 
 @pytest.fixture

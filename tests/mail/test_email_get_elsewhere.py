@@ -18,7 +18,7 @@ async def id_(
     dovecot.append(mailuser, "INBOX", mail())
     (found,) = (await client.call("Email/query"))["ids"]
     for name in ("MAX_TRUST_SECONDS", "VOUCHED_SECONDS", "TRUST_FACTOR"):
-        monkeypatch.setattr(f"gateway.sync.account.{name}", 1e6)
+        monkeypatch.setattr(f"gateway.sync.trust.{name}", 1e6)
     await client.account.recheck()
     return str(found)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 
 from gateway import cli
-from gateway.sync import account, checker
+from gateway.sync import checker, trust
 
 if __name__ == "__main__":
     checker.PLAIN_FLAGS_SECONDS = float(os.environ["ORACLE_PLAIN_FLAGS_SECONDS"])
-    account.VOUCHED_SECONDS = float(os.environ["ORACLE_VOUCHED_SECONDS"])
+    trust.VOUCHED_SECONDS = float(os.environ["ORACLE_VOUCHED_SECONDS"])
     cli.main()

@@ -10,8 +10,8 @@ from gateway.sync import account, checker
 
 @pytest.fixture(autouse=True)
 def _look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account, "MAX_TRUST_SECONDS", 0.0)
-    monkeypatch.setattr(account, "VOUCHED_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.sync.trust.MAX_TRUST_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.sync.trust.VOUCHED_SECONDS", 0.0)
     monkeypatch.setattr(account, "INDEX_GRACE_SECONDS", 0.0)
     monkeypatch.setattr(checker, "PLAIN_FLAGS_SECONDS", -1.0)
 

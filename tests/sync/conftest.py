@@ -13,7 +13,6 @@ from gateway.imap import pool
 from gateway.imap.connection import Endpoint
 from gateway.store.base import Store
 from gateway.store.opening import open_store
-from gateway.sync import account as account_module
 from gateway.sync import checker
 from gateway.sync.account import Account
 from gateway.sync.accounts import Accounts, Settings
@@ -129,8 +128,8 @@ async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:
 @pytest.fixture(autouse=True)
 def _look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is trusted for a while: each fresh() asks the server."""
-    monkeypatch.setattr(account_module, "MAX_TRUST_SECONDS", 0.0)
-    monkeypatch.setattr(account_module, "VOUCHED_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.sync.trust.MAX_TRUST_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.sync.trust.VOUCHED_SECONDS", 0.0)
     monkeypatch.setattr(checker, "PLAIN_FLAGS_SECONDS", -1.0)
 
 

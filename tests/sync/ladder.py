@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.sync import account as account_module
 from gateway.sync.account import Account
 from tests.mail.client import Client
 from tests.servers.mail_server import MailServer, User
@@ -23,8 +22,8 @@ CYRUS_NAMED = ("cyrus", "cyrus-no-qresync", "cyrus-no-condstore")
 
 def look_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the server asked when look() begins, and not by each method of a client again."""
-    monkeypatch.setattr(account_module, "MAX_TRUST_SECONDS", 600.0)
-    monkeypatch.setattr(account_module, "TRUST_FACTOR", 1e9)
+    monkeypatch.setattr("gateway.sync.trust.MAX_TRUST_SECONDS", 600.0)
+    monkeypatch.setattr("gateway.sync.trust.TRUST_FACTOR", 1e9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from gateway.imap.errors import AuthenticationFailed, ImapError
-from gateway.sync import account as account_module
 from gateway.sync import bulk, indexer, pieces, synchronise
 from gateway.sync.account import Account
 from gateway.sync.checker import Checker
@@ -198,8 +197,8 @@ async def test_who_asks_at_the_same_time_shares_one_look(
         return await check(checker, connection)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Checker, "check", counted)
-    monkeypatch.setattr(account_module, "MAX_TRUST_SECONDS", 1000.0)
-    monkeypatch.setattr(account_module, "TRUST_FACTOR", 1e9)
+    monkeypatch.setattr("gateway.sync.trust.MAX_TRUST_SECONDS", 1000.0)
+    monkeypatch.setattr("gateway.sync.trust.TRUST_FACTOR", 1e9)
     await asyncio.gather(*(account.fresh() for _ in range(5)))
     assert len(looks) == 1
     await account.recheck()
