@@ -14,14 +14,17 @@ from typing import Any
 from redis.exceptions import NoPermissionError
 
 from gateway.store.base import StoreError
-from gateway.store.redis_hashes import CONNECTIONS, Hashes, reading
+from gateway.store.redis_hashes import CONNECTIONS, Hashes, reading, writing
 
 _AT_ONCE = CONNECTIONS // 2
 _SCANNED = 1000  # keys that Redis looks at without doing anything else
 
 
 class RedisDurable:
-    """Large values never take all connections: the others are for whoever waits for the index."""
+    """Large values never take all connections: the others are for whoever waits for the index.
+
+    The wait for a turn is within the deadline.
+    """
 
     def __init__(self, hashes: Hashes) -> None:
         self._hashes = hashes
@@ -29,14 +32,14 @@ class RedisDurable:
 
     async def read(self, owner: str, bundle: str, keys: Sequence[str]) -> dict[str, bytes]:
         """One HMGET."""
-        async with self._turns:
+        async with writing(), self._turns:
             return await self._hashes.read(_name(owner, bundle), keys)
 
     async def write(
         self, owner: str, bundle: str, entries: Mapping[str, bytes], seconds: float
     ) -> None:
         """One MULTI, so that nothing stays for ever."""
-        async with self._turns:
+        async with writing(), self._turns:
             await self._hashes.write(_name(owner, bundle), entries, math.ceil(seconds))
 
     async def swap(
@@ -49,7 +52,7 @@ class RedisDurable:
         seconds: float,
     ) -> bool:
         """One script."""
-        async with self._turns:
+        async with writing(), self._turns:
             return await self._hashes.swap(
                 _name(owner, bundle), key, held, entries, math.ceil(seconds)
             )

@@ -23,6 +23,8 @@ CLIENTS = 4
 STEPS = 20
 ROUNDS = 2
 PAUSE_MS = 600
+CROWD = 400
+CROWD_SECONDS = 15.0  # half of what it takes if each waits for those before it
 
 
 @pytest.fixture
@@ -273,3 +275,23 @@ async def test_a_frozen_write_is_applied_whole_or_not_at_all_and_may_be_made_aga
         assert await store.replace(ALICE, HEAD, b"old", new)
         assert await store.load_many(ALICE, list(new)) == new
         assert not await store.replace(ALICE, HEAD, b"old", entries(b"old", b"other"))
+
+
+async def test_a_crowd_at_a_frozen_server_is_unavailable_within_one_deadline(
+    own_redis: Redis, impatient: None
+) -> None:
+    """F5: uploads take their turns, and wait for them no longer than for anything else."""
+    async with connected(own_redis) as [store]:
+        await store.durable.keep(ALICE, "a", {"0": b"1"}, 1000.0)
+        with own_redis.frozen():
+            calls: list[Callable[[], Awaitable[object]]] = [
+                lambda: store.durable.load(ALICE, "a", ["0"]),
+                lambda: store.durable.keep(ALICE, "b", {"0": b"1"}, 1000.0),
+                lambda: store.durable.replace(ALICE, "b", "0", None, {"0": b"1"}, 1000.0),
+            ]
+            for call in calls:
+                crowd = [call() for _ in range(CROWD)]
+                async with asyncio.timeout(CROWD_SECONDS):
+                    ended = await asyncio.gather(*crowd, return_exceptions=True)
+                assert all(isinstance(each, StoreUnavailable) for each in ended)
+        assert await store.durable.load(ALICE, "a", ["0"]) == {"0": b"1"}

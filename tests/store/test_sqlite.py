@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -173,3 +174,34 @@ async def test_after_closing_it_is_unavailable(backend: SqliteBackend) -> None:
     await backend.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         await backend.ping()
+
+
+async def test_a_file_of_an_earlier_release_is_brought_to_the_present_schema(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as earlier, earlier:
+        earlier.execute(MIGRATIONS[0])
+        earlier.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
+        earlier.execute("INSERT INTO schema_version VALUES (1)")
+        earlier.execute("INSERT INTO entry VALUES ('owner', 'a', x'31')")
+    backend = SqliteBackend(path)
+    assert await backend.read("owner", ["a"]) == {"a": b"1"}
+    await backend.durable.write("owner", "bundle", {"0": b"2"}, 1000.0)
+    assert await backend.durable.read("owner", "bundle", ["0"]) == {"0": b"2"}
+    await backend.close()
+
+
+async def test_durable_values_are_on_the_disk_when_they_are_kept(backend: SqliteBackend) -> None:
+    """Design §7: FULL (2), where a power failure may take the last rebuildable ones (NORMAL, 1)."""
+    for thread, level in ((backend.durable._writing, 2), (backend._writing, 1)):
+        row = await thread.run(lambda c: c.execute("PRAGMA synchronous").fetchone())
+        assert row == (level,)
+
+
+async def test_sweeping_frees_the_room_of_what_has_expired(backend: SqliteBackend) -> None:
+    for number in range(3):
+        await backend.durable.write("owner", f"{number}", {"0": bytes(1000)}, -1.0)
+    await backend.durable.write("owner", "kept", {"0": b"1"}, 1000.0)
+    assert await backend.durable.read("owner", "0", ["0"]) == {}
+    assert await backend.durable.size("owner") == 3001
+    await backend.durable.sweep()
+    assert await backend.durable.size("owner") == 1
