@@ -170,7 +170,7 @@ async def reading(command: Callable[[], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def writing() -> AsyncIterator[None]:
-    """Do what is sent once, or waited for. Turns what may happen into StoreErrors, and has an end."""
+    """Do what is sent once, or waited for, up to the deadline. All that may happen is a StoreError."""
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield
