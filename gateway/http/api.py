@@ -18,6 +18,7 @@ from gateway.jmap.envelope import Invocation, Request, parse_request
 from gateway.jmap.errors import limit_exceeded
 from gateway.jmap.registry import AccountRef
 from gateway.obs.log import get_logger
+from gateway.sync.trust import one_request
 from gateway.sync.turns import Turns
 
 # Web mails send bursts of requests, and their users would see an error where a moment's wait does:
@@ -51,11 +52,12 @@ class Api:
         async with AsyncExitStack() as held:
             body = await self._body(request, account, held)
             parsed = self._parsed(body)
-            work = dispatch(parsed, await self._context(account, parsed, request))
-            if services.registry.writes(call.name for call in parsed.calls):
-                pieces = await self._writes.run(work, held.pop_all())
-            else:
-                pieces = await work
+            with one_request():
+                work = dispatch(parsed, await self._context(account, parsed, request))
+                if services.registry.writes(call.name for call in parsed.calls):
+                    pieces = await self._writes.run(work, held.pop_all())
+                else:
+                    pieces = await work
         return web.Response(body=b"".join(pieces), content_type="application/json")
 
     async def close(self, app: web.Application) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any
 
 from gateway.imap.errors import ImapError
@@ -29,7 +30,9 @@ class Background:
         """The task of that name, started unless it is running."""
         task = self._tasks.get(name)
         if task is None or task.done():
-            task = self._tasks[name] = asyncio.create_task(work(), name=name)
+            # It outlives the request that started it, and has no part in what belongs to that.
+            task = asyncio.create_task(work(), name=name, context=Context())
+            self._tasks[name] = task
             task.add_done_callback(_observe)
         return task
 
