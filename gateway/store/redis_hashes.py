@@ -170,7 +170,7 @@ async def reading(command: Callable[[], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def writing() -> AsyncIterator[None]:
-    """Do what is sent once, or waited for, until the deadline. Raises StoreErrors, and no others."""
+    """Do what is sent once, or waited for, until the deadline. Raises StoreErrors alone."""
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield
