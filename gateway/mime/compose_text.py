@@ -8,12 +8,9 @@ from typing import NamedTuple
 
 import pybase64
 
-_LINE_END = re.compile(r"\r\n?|\n")
-# What is better not sent as it is: what is not printable, white space at the end of a line, which
-# is lost on the way, lines that mail stores and servers take for their own, and long ones.
-_NOT_SAFE = re.compile(
-    rb"[^\t\r\n -~]|[ \t](?:\r\n|\Z)|^From |^\.(?:\r\n|\Z)|^[^\r\n]{79}", re.MULTILINE
-)
+from gateway.mime.compose_field import GOOD_LINE
+
+_PRINTABLE = bytes((*b"\t\r\n", *range(0x20, 0x7F)))
 _FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
 
 
@@ -29,13 +26,28 @@ def encode(value: str) -> Encoded:
 
     7bit if all of it is certain to arrive so, else the shorter of quoted-printable and base64.
     """
-    octets = _LINE_END.sub("\r\n", value).encode()
-    if not _NOT_SAFE.search(octets):
+    value = value.replace("\r\n", "\n").replace("\r", "\n")
+    octets = value.replace("\n", "\r\n").encode()
+    if _is_safe(octets):
         return Encoded("7bit", octets)
     quoted = _quoted_printable(octets)
     if len(quoted) * 3 <= len(octets) * 4 + 300:
         return Encoded("quoted-printable", quoted)
     return Encoded("base64", base64_lines(octets))
+
+
+def _is_safe(octets: bytes) -> bool:
+    """Whether lines arrive as they are.
+
+    Better encoded is what is not printable; white space at the end of a line, which is lost on the
+    way; lines that mail stores and servers take for their own; long ones.
+    """
+    if octets.translate(None, _PRINTABLE):
+        return False
+    framed = b"\r\n%b\r\n" % octets
+    if any(piece in framed for piece in (b" \r\n", b"\t\r\n", b"\nFrom ", b"\n.\r\n")):
+        return False
+    return max(map(len, octets.split(b"\r\n"))) <= GOOD_LINE
 
 
 def _quoted_printable(octets: bytes) -> bytes:

@@ -52,7 +52,7 @@ def _shown(html: NewPart | None, attachments: Sequence[NewPart]) -> list[bool]:
     links: Set[str] = set()
     if html is not None and isinstance(html.content, str):
         # RFC 2392 §2: percent-encoded; and in HTML, characters may be written by their names.
-        links = {unquote(unescape(link)) for link in _LINK.findall(html.content)}
+        links = {unquote(unescape(link)) for link in set(_LINK.findall(html.content))}
     elif html is not None:
         links = {part.cid for part in attachments if part.cid and not part.disposition}
     return [

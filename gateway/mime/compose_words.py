@@ -7,7 +7,8 @@ import re
 from string import ascii_letters, digits
 
 from gateway.mime import compose_field
-from gateway.mime.compose_field import MAX_WORD
+from gateway.mime.compose_field import MAX_WORD, Unwritable
+from gateway.mime.limits import MAX_VALUE_OCTETS
 
 _MAX_ENCODED_WORD = 75
 # The shortest that is worth while on the line of a long name.
@@ -18,7 +19,7 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
 _ATOMS = re.compile(rf"{_ATOM}(?: {_ATOM})*")
 _SPECIAL_IN_QUOTES = re.compile(r'["\\]')
 # RFC 2047 §5(3): what an encoded-word in a phrase may have; in text it may have more.
-_AS_IS = frozenset((ascii_letters + digits + "!*+-/").encode())
+_AS_IS = (ascii_letters + digits + "!*+-/").encode()
 _Q = tuple(chr(o) if o in _AS_IS else "_" if o == 0x20 else f"={o:02X}" for o in range(256))
 
 
@@ -55,26 +56,41 @@ def encoded(value: str, room: int) -> list[bytes]:
     """`value` as encoded-words of UTF-8, each after a space.
 
     In the encoding that is shorter; no character is cut in two. `room`: octets of the first.
+    Raises Unwritable if that is longer than any field can be.
     """
     octets = value.encode()
-    in_q = sum(len(_Q[octet]) for octet in octets) <= (len(octets) + 2) // 3 * 4
+    size_in_q = len(octets) + 2 * len(octets.translate(None, _AS_IS + b" "))
+    size_in_b = (len(octets) + 2) // 3 * 4
+    if min(size_in_q, size_in_b) > MAX_VALUE_OCTETS:
+        raise Unwritable(f"It takes more than {MAX_VALUE_OCTETS} octets.")
+    take, encode = (_take_q, _in_q) if size_in_q <= size_in_b else (_take_b, _in_b)
     room = (room if room >= _MIN_ROOM else _MAX_ENCODED_WORD) - _FRAME
     found: list[bytes] = []
     start = 0
-    size = 0
-    for index, character in enumerate(value):
-        taken = character.encode()
-        grown = size + (sum(len(_Q[octet]) for octet in taken) if in_q else len(taken))
-        if (grown if in_q else (grown + 2) // 3 * 4) > room:
-            found.append(_encoded_word(value[start:index], in_q))
-            room = _MAX_ENCODED_WORD - _FRAME
-            start, grown = index, grown - size
-        size = grown
-    found.append(_encoded_word(value[start:], in_q))
+    while start < len(octets):
+        end = take(octets, start, room)
+        while end < len(octets) and octets[end] & 0xC0 == 0x80:  # inside of a character
+            end -= 1
+        found.append(encode(octets[start:end]))
+        start, room = end, _MAX_ENCODED_WORD - _FRAME
     return found
 
 
-def _encoded_word(value: str, in_q: bool) -> bytes:
-    if in_q:
-        return f" =?utf-8?Q?{''.join(_Q[octet] for octet in value.encode())}?=".encode("ascii")
-    return b" =?utf-8?B?" + base64.b64encode(value.encode()) + b"?="
+def _take_b(octets: bytes, start: int, room: int) -> int:
+    return min(start + room // 4 * 3, len(octets))
+
+
+def _take_q(octets: bytes, start: int, room: int) -> int:
+    for end in range(start, min(start + room, len(octets))):
+        room -= len(_Q[octets[end]])
+        if room < 0:
+            return end
+    return min(end + 1, len(octets))
+
+
+def _in_b(octets: bytes) -> bytes:
+    return b" =?utf-8?B?" + base64.b64encode(octets) + b"?="
+
+
+def _in_q(octets: bytes) -> bytes:
+    return b" =?utf-8?Q?" + "".join(map(_Q.__getitem__, octets)).encode("ascii") + b"?="
