@@ -2,7 +2,8 @@
 
     .venv/bin/python -m tests.mime.compose_run --count 10000
 
-ends with 0 if all of them were read as they were sent. All headers, addresses, bodies, file names
+ends with 0 if all of them were read as they were sent, and all messages of tests/mime/corpus.py
+could be attached. All headers, addresses, bodies, file names
 and the octets of attachments are compared; no message may have a bare CR or LF, NUL, a line of more
 than 998 octets, or a field that was not asked for.
 """
@@ -15,8 +16,9 @@ from collections import Counter
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.mime.composing_checks import check
+from tests.mime.composing_checks import check, check_attached
 from tests.mime.composing_emails import NewEmail, emails
+from tests.mime.corpus import torture
 
 
 def main() -> None:
@@ -46,6 +48,8 @@ def main() -> None:
     run()
     print(", ".join(f"{count} {name}" for name, count in totals.items()), end="")
     print(f" in {time.monotonic() - started:.0f} s: all read as they were sent")
+    as_they_are = [check_attached(octets) for octets in torture().values()]
+    print(f"{len(as_they_are)} broken messages attached, {sum(as_they_are)} as they are")
 
 
 if __name__ == "__main__":

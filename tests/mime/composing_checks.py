@@ -9,9 +9,10 @@ import email
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from email.message import EmailMessage
-from email.policy import default
+from email.policy import compat32, default
 from typing import Any
 
 from gateway.mime import headers
@@ -53,6 +54,24 @@ def check(new: NewEmail) -> bytes:
     _check_structure(new, parse(octets))
     _check_with_python(new, octets, names)
     return octets
+
+
+def check_attached(octets: bytes) -> bool:
+    """Attach a message, whatever it is like; whether it could be left as it is."""
+    text = {"textBody": [{"partId": "t"}], "bodyValues": {"t": {"value": "see below"}}}
+    attachment = {"blobId": "M", "type": "message/rfc822", "name": "mail.eml"}
+    whole = composed({**text, "attachments": [attachment]}, {"M": octets})
+    check_lines(whole)
+    message = parse(whole)
+    first, second = message.root.children
+    assert message.content(first) == b"see below"
+    _check_message(
+        Leaf("message/rfc822", octets), second, decode(message.content(second), second.encoding)[0]
+    )
+    with suppress(RecursionError):  # Python goes as deep into the attached message as it goes
+        found = _python_leaves(email.message_from_bytes(whole, policy=compat32))
+        assert [part.get_content_type() for part in found] == ["text/plain", second.type]
+    return second.encoding != "base64"
 
 
 def check_lines(octets: bytes) -> None:

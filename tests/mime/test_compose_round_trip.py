@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.mime.composing_checks import check
+from tests.mime.composing_checks import check, check_attached
 from tests.mime.composing_emails import NewEmail, emails
+from tests.mime.corpus import torture
 
 
 @pytest.mark.checklist("Q08", "Q11", "Q13")
@@ -17,3 +18,11 @@ def test_what_is_composed_is_read_as_it_was_sent(new: NewEmail) -> None:
     not asked for.
     """
     check(new)
+
+
+def test_any_message_can_be_attached() -> None:
+    """RFC 2046 §5.2.1, RFC 6532 §3.7: none is changed but in its line ends, or taken for ours."""
+    few = [octets for octets in torture().values() if len(octets) < 50_000][::8]
+    as_they_are = [check_attached(octets) for octets in few]
+    assert True in as_they_are
+    assert False in as_they_are
