@@ -80,7 +80,7 @@ def evaluate(view: View, request: QueryRequest, tree: FilterTree, email_state: s
     email_state: the state of Email at the moment of the view.
     """
     mask = tree.matching(view)
-    found = np.packbits(mask).tobytes().rstrip(b"\0") if tree.learns else None
+    found = view.emails.key[: view.size][mask].tobytes() if tree.learns else None
     state = query_state(request, email_state, found)
     return EmailResults(view, state, mask, request.sort, request.arguments["collapseThreads"])
 

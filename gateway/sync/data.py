@@ -44,6 +44,7 @@ class AccountData:
     of mailboxes that are gone, which the journal may still speak of. shown_counts: what
     Mailbox/get shows. choices: what was chosen for Mailboxes. renamed: mailboxes that were given
     other names, by id: their name in IMAP, if they have one, and their path, until they are listed.
+    numbering: names how the rows of Emails are numbered; see `gateway.sync.compaction`.
     remembered: ids of mailboxes from before the index was made, by wire name.
     """
 
@@ -70,6 +71,7 @@ class AccountData:
         self.renamed: dict[str, tuple[bytes | None, tuple[str, ...]]] = {}
         self.remembered: dict[bytes, Known] = {}
         self.committed = Committed(0, 0)
+        self.numbering = ""
         self.is_indexed = False
         self.quarantine = Quarantine()
         self._counter = Counter(self.index)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from gateway.sync import ids
-from gateway.sync.arrays import Bits, Keys, Mask, Rows, Seconds, grown
+from gateway.sync.arrays import Bits, Keys, Mask, Rows, Seconds, grown, ranked
 from gateway.sync.keywords import widen
 
 NOWHERE: Final = 0xFFFF
@@ -122,6 +122,20 @@ class EmailTable:
         self._order, self._thread_order = _KeyOrder(), _KeyOrder()
         if self.given is not None:
             del self.given[size:]
+
+    def only(self, rows: Rows) -> EmailTable:
+        """A table of some rows (ascending) with their Threads, as if no other had ever been."""
+        given = self.given
+        table = EmailTable(given_ids=given is not None)
+        table.size = len(rows)
+        for name in self._COLUMNS:
+            setattr(table, name, getattr(self, name)[rows])
+        threads, places = ranked(table.thread, len(self.thread_keys))
+        table.thread, table.thread_keys = places.astype(np.int32), self.thread_keys[threads]
+        table.given = [given[row] for row in rows.tolist()] if given is not None else None
+        numbers = {row: at for at, row in enumerate(rows.tolist()) if row in self.copies}
+        table.copies = {at: list(self.copies[row]) for row, at in numbers.items()}
+        return table
 
     def _append(self, keys: Keys, tails: Any) -> None:
         start, end = self.size, self.size + len(keys)

@@ -53,6 +53,11 @@ class EmailEvents:
             rows, self.was[which], self.now[which], self.bits[which], self.mailbox[which], further
         )
 
+    def renumbered(self, numbers: Rows) -> EmailEvents:
+        """The same events, where rows have other numbers (by the old ones), in the same order."""
+        further = {int(numbers[row]): rest for row, rest in self.further.items()}
+        return replace(self, rows=numbers[self.rows], further=further)
+
     @property
     def nbytes(self) -> int:
         """Octets in memory, about."""

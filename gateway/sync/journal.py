@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
+from gateway.sync.arrays import Rows
 from gateway.sync.events import EmailEvents, MailboxEvent, followed, merged
 
 KEPT_SECONDS: Final = 30 * 24 * 3600
@@ -144,6 +145,14 @@ class Journal:
             gone += 1
         del self.entries[:gone]
         return gone > 0
+
+    def renumbered(self, numbers: Rows) -> Journal:
+        """The same log, where rows of Emails have other numbers (by the old ones), in their order.
+
+        That of the events in an entry has to stay: states count them.
+        """
+        entries = [replace(e, emails=e.emails.renumbered(numbers)) for e in self.entries]
+        return Journal(self.epoch, self.base, dict(self.floors), entries)
 
     # --- states ----------------------------------------------------------------------------------
 

@@ -6,6 +6,10 @@ it was made on, or fails; so the head is the token that keeps a log from being f
 has to expire. A node that is behind applies the records it has not seen. A store that was lost or
 put back to an earlier time gets a checkpoint of what a node still has; one that holds another
 lineage wins, and this node's is left.
+
+Records speak of Emails by row. A node that loads an account may find that most rows are of no use
+and number the others anew (see `compaction`): with a checkpoint, and a head that names the new
+numbering. Nodes that have another one load the account, too, and all states stay good.
 """
 
 from __future__ import annotations
@@ -22,11 +26,13 @@ import msgpack
 
 from gateway.obs.log import get_logger
 from gateway.store.base import Store, StoreError
-from gateway.sync import archive, commit, record, snapshot
+from gateway.sync import archive, commit, compaction, record, snapshot
+from gateway.sync.arrays import Rows
 from gateway.sync.data import AccountData
 from gateway.sync.errors import NotCommitted
 from gateway.sync.journal import Journal, Mark, chained
 from gateway.sync.record import Record
+from gateway.sync.shelf import Shelf
 
 HEAD: Final = "head"
 INDEX: Final = "index"
@@ -45,29 +51,42 @@ log = get_logger(__name__)
 
 
 class Superseded(Exception):
-    """The store holds another lineage of the account."""
+    """The store holds another lineage of the account, or one with other numbers for rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What the store says of an account: the latest commit, and the one of the checkpoint."""
+    """What the store says of an account: the latest commit, and the one of the checkpoint.
+
+    numbering: that of the rows in both (AccountData.numbering).
+    """
 
     epoch: str
     mark: Mark
     checkpoint: int
+    numbering: str
+
+    @classmethod
+    def of(cls, data: AccountData, mark: Mark, checkpoint: int) -> _Head:
+        """That of an account with a commit."""
+        return cls(data.journal.epoch, mark, checkpoint, data.numbering)
+
+    def is_of(self, data: AccountData) -> bool:
+        """Whether it names the latest commit of the account, as it is here."""
+        return self == self.of(data, data.journal.head, self.checkpoint)
 
     def dump(self) -> bytes:
-        octets: bytes = msgpack.packb([self.epoch, *self.mark, self.checkpoint])
+        octets: bytes = msgpack.packb([self.epoch, *self.mark, self.checkpoint, self.numbering])
         return octets
 
     @classmethod
     def load(cls, octets: bytes | None) -> _Head | None:
         """Inverse of dump(), None for what it did not give."""
         try:
-            epoch, sequence, digest, checkpoint = msgpack.unpackb(octets or b"")
+            epoch, sequence, digest, checkpoint, numbering = msgpack.unpackb(octets or b"")
         except (ValueError, TypeError, msgpack.exceptions.UnpackException):
             return None
-        return cls(epoch, Mark(sequence, digest), checkpoint)
+        return cls(epoch, Mark(sequence, digest), checkpoint, numbering)
 
 
 class _Outage:
@@ -123,8 +142,19 @@ class Ledger:
     async def load(self) -> AccountData | None:
         """The account as of its latest commit; None when there is nothing that can be used.
 
-        Raises StoreError.
+        Rows that are of no use are taken out of it, if there are many. Raises StoreError.
         """
+        data = await self._load()
+        if data is None:
+            return None
+        data.truncate_journal(int(time.time()))
+        rows = compaction.needed(data)
+        if not compaction.is_worth_it(data, rows) or await self._compact(data, rows):
+            return data
+        return await self._load()
+
+    async def _load(self) -> AccountData | None:
+        self._is_begun = False
         found = await self._store.load_many(self._account, (HEAD, INDEX, JOURNAL))
         self._held = found.get(HEAD)
         head = _Head.load(self._held)
@@ -151,6 +181,8 @@ class Ledger:
         journal = data.journal
         if head.epoch != journal.epoch or head.mark.sequence < journal.head.sequence:
             raise Superseded("another lineage")
+        if head.numbering != data.numbering:
+            raise Superseded("rows have other numbers")
         wanted = range(journal.head.sequence + 1, head.mark.sequence + 1)
         found = await self._store.load_many(self._account, [_key(n) for n in wanted])
         digest, records = journal.head.digest, []
@@ -168,6 +200,22 @@ class Ledger:
             data.discard_uncommitted()
         for each in made:
             commit.apply(data, each)
+
+    async def _compact(self, data: AccountData, rows: Rows) -> bool:
+        """Let only `rows` stay, here and in the store; False when the store has it otherwise.
+
+        Then the data is of no use.
+        """
+        before = data.emails.size
+        try:
+            outdated = await Shelf(self._store, self._account).fill_all(data)
+            await asyncio.to_thread(compaction.compact, data, rows)
+            done = await self._save(data, outdated)
+        except StoreError as error:
+            log.warning("save_failed", reason=error.reason)
+            return False
+        log.info("account_compacted", before=before, after=len(rows), done=done)
+        return done
 
     # --- following -------------------------------------------------------------------------------
 
@@ -212,12 +260,14 @@ class Ledger:
 
     async def _reconcile(self, data: AccountData, held: bytes | None) -> bool:
         head = _Head.load(held)
-        if head is None or data.journal.has(head.epoch, head.mark):
+        journal = data.journal
+        if head is not None and head.is_of(data):
+            self._held, self._is_behind = held, False
+            return False
+        if head is None or (head.mark != journal.head and journal.has(head.epoch, head.mark)):
             # Nothing, or an earlier commit of ours: the store was lost, or put back.
-            self._held = held
-            self._is_behind = head is None or head.mark != data.journal.head
-            if self._is_behind:
-                await self._save(data)
+            self._held, self._is_behind = held, True
+            await self._save(data)
             return False
         await self._roll(data, head)
         self._held, self._checkpoint = held, head.checkpoint
@@ -248,7 +298,7 @@ class Ledger:
             octets = record.dump(made)
             previous = data.journal.head
             mark = Mark(previous.sequence + 1, chained(previous.digest, octets))
-            head = _Head(data.journal.epoch, mark, self._checkpoint).dump()
+            head = _Head.of(data, mark, self._checkpoint).dump()
             try:
                 async with asyncio.timeout(DEADLINE):
                     done = await self._append(data, {HEAD: head, _key(mark.sequence): octets})
@@ -290,16 +340,18 @@ class Ledger:
             raise Superseded("another node has indexed the account, too")
         self._is_begun = True
 
-    async def _save(self, data: AccountData) -> bool:
+    async def _save(self, data: AccountData, outdated: Iterable[str] = ()) -> bool:
+        """Make a checkpoint, and delete what is outdated by it; False if there is another head."""
         data.truncate_journal(int(time.time()))
         mark = data.journal.head
         index, journal = snapshot.capture(data), archive.capture(data.journal)
-        head = _Head(data.journal.epoch, mark, mark.sequence).dump()
+        head = _Head.of(data, mark, mark.sequence).dump()
         entries: dict[str, bytes | None] = {
             HEAD: head,
             INDEX: await asyncio.to_thread(snapshot.dump, index),
             JOURNAL: await asyncio.to_thread(archive.dump, journal),
             **dict.fromkeys(map(_key, self._outdated(mark.sequence))),
+            **dict.fromkeys(outdated),
         }
         if not await self._replace(entries):
             return False

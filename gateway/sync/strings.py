@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 
 import msgpack
 
+from gateway.sync.arrays import Rows
+
 CHUNK_ROWS = 128
 _LEVEL = 1
 _UNPACKED_CHUNKS = 24
@@ -85,6 +87,24 @@ class StringColumn:
         self.unsaved = {number for number in self.unsaved if number <= last}
         if self._chunk(last) is not None:
             self._changing(last)[size % CHUNK_ROWS :] = [None] * (CHUNK_ROWS - size % CHUNK_ROWS)
+
+    def renumber(self, rows: Rows) -> None:
+        """Let only the values of some rows (ascending) stay, which follow one another then.
+
+        It takes long for many. All chunks are packed after it.
+        """
+        left = StringColumn()
+        for start in range(0, len(rows), CHUNK_ROWS):
+            some = rows[start : start + CHUNK_ROWS].tolist()
+            known = {
+                at: v for at, row in enumerate(some, start) if (v := self.get(row)) is not None
+            }
+            left.put(known.keys(), known.values())
+            for number in left.unpacked:
+                raw = left.raw(number)
+                left.set_packed(number, raw, pack(raw))
+        self._joined, self._packed, self._open = left._joined, left._packed, left._open
+        self.unsaved = left.unsaved
 
     def _join(self, number: int) -> None:
         """Close a chunk that has all its values."""

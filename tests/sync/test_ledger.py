@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from gateway.store.base import Durable, Store, StoreUnavailable
 from gateway.store.opening import open_store
-from gateway.sync import ledger
+from gateway.sync import compaction, journal, ledger
 from gateway.sync.data import AccountData
 from gateway.sync.errors import NotCommitted
 from gateway.sync.journal import UnknownState
 from gateway.sync.ledger import Ledger, Superseded
+from gateway.sync.shelf import Shelf
+from gateway.sync.strings import CHUNK_ROWS
 from tests.sync.worlds import Box, World, account, record, shown
 
 ACCOUNT = "an account"
@@ -59,6 +61,7 @@ class Doubtful:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.fails = ""
+        self.before_replace: Callable[[], Awaitable[object]] | None = None
         self.saved: dict[str, bytes | None] = {}
 
     @property
@@ -80,6 +83,9 @@ class Doubtful:
         self, account: str, key: str, expected: bytes | None, entries: Mapping[str, bytes | None]
     ) -> bool:
         self._may_fail("replace")
+        if self.before_replace is not None:
+            work, self.before_replace = self.before_replace, None
+            await work()
         done = await self._store.replace(account, key, expected, entries)
         if self.fails == "answer":
             raise StoreUnavailable("memory", "no answer")
@@ -102,12 +108,15 @@ class Doubtful:
             raise StoreUnavailable("memory", "it fails on purpose")
 
     async def remember(self) -> None:
-        keys = ("head", "index", "journal", *(f"log.{n}" for n in range(1, 30)))
-        held = await self._store.load_many(ACCOUNT, keys)
-        self.saved = {key: held.get(key) for key in keys}
+        self.saved = await self.held()
 
     async def go_back(self) -> None:
         await self._store.save(ACCOUNT, self.saved)
+
+    async def held(self) -> dict[str, bytes | None]:
+        keys = ("head", "index", "journal", *(f"log.{n}" for n in range(1, 30)))
+        held = await self._store.load_many(ACCOUNT, keys)
+        return {key: held.get(key) for key in keys}
 
 
 @pytest.fixture
@@ -313,3 +322,152 @@ async def test_another_node_that_went_on_meanwhile_wins(
     await other.follow()
     with pytest.raises(Superseded):
         await one.ledger.begin(one.data)
+
+
+# --- rows that are taken out ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def frugal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the last entry of a log is kept, and no row that nobody needs."""
+    monkeypatch.setattr(journal, "KEPT_SECONDS", -1)
+    monkeypatch.setattr(compaction, "SPARE_ROWS", 0)
+
+
+async def age(node: Node, count: int = 3 * CHUNK_ROWS) -> str:
+    """Much mail comes and goes again; returns the latest state that will be known for long."""
+    box = node.world["B1"]
+    uids = [box.append(identity) for identity in range(100, 100 + count)]
+    await node.follow()
+    for uid in uids:
+        del box.messages[uid]
+    state = await node.follow()
+    box.append(99)
+    await node.follow()
+    return state
+
+
+@pytest.mark.checklist("E07", "E09")
+@pytest.mark.usefixtures("frugal")
+async def test_an_account_of_which_most_is_gone_goes_on(store: Doubtful, world: World) -> None:
+    """RFC 8620 §5.2: its rows are numbered anew, and its states are good; on every node."""
+    one, other = await two(store, world)
+    state = await age(one)
+    await other.follow()
+    later = Node(store, world)
+    await later.begin("another")
+    assert later.data.emails.size < one.data.emails.size == CHUNK_ROWS * 3 + 6
+    assert later.knows(state)
+    assert later.data.email_state() == one.data.email_state()
+    world["B1"].append(7)
+    for node in (one, other):
+        with pytest.raises(Superseded):
+            await node.follow()
+    again = Node(store, world)
+    await again.begin("another")
+    assert again.data.numbering == later.data.numbering
+    assert again.knows(state)
+    assert await later.follow() == again.data.email_state()
+
+
+@pytest.mark.usefixtures("frugal")
+async def test_a_node_does_not_commit_with_other_numbers(store: Doubtful, world: World) -> None:
+    one, _ = await two(store, world)
+    await age(one)
+    world["B1"].append(7)
+    made = record(one.data, world)
+    later = Node(store, world)
+    await later.begin("another")
+    with pytest.raises(Superseded):
+        await one.ledger.commit(one.data, made)
+
+
+@pytest.mark.usefixtures("frugal")
+async def test_strings_are_stored_by_their_new_rows(store: Doubtful, world: World) -> None:
+    """Design §7: so that the server is not asked for them again; those of the old ones go."""
+    node = Node(store, world)
+    await node.begin()
+    for identity in range(200, 200 + 2 * CHUNK_ROWS):
+        world["B1"].append(identity)
+    await node.follow()
+    await age(node, 6 * CHUNK_ROWS)
+    shelf = Shelf(store, ACCOUNT)
+    await shelf.save(node.data)
+    known = {node.data.emails.id(row): node.data.headers.get(row) for row in range(2 * CHUNK_ROWS)}
+    old = await shelf.fill_all(node.data)
+    assert await store.load_many(ACCOUNT, old)
+    for _ in range(2):
+        later = Node(store, world)
+        await later.begin("another")
+        new = await shelf.fill_all(later.data)
+        emails = later.data.emails
+        assert emails.size < 3 * CHUNK_ROWS
+        for row in range(2 * CHUNK_ROWS):
+            assert later.data.headers.get(row) == known[emails.id(row)] is not None
+        await shelf.save(later.data)
+    assert not await store.load_many(ACCOUNT, [key for key in old if key not in new])
+
+
+@pytest.mark.usefixtures("frugal")
+async def test_what_another_node_commits_meanwhile_is_not_lost(
+    store: Doubtful, world: World
+) -> None:
+    one = Node(store, world)
+    await one.begin()
+    await age(one)
+    world["B1"].append(7)
+    store.before_replace = one.follow
+    later = Node(store, world)
+    await later.begin("another")
+    assert later.data.email_state() == one.data.email_state()
+    assert emails(later.data) == {*shown(world)}
+    world["B1"].append(8)
+    assert await later.follow() == await one.follow()
+
+
+@pytest.mark.usefixtures("frugal")
+@pytest.mark.parametrize("fails", ["replace", "answer"])
+async def test_an_account_can_be_used_where_its_rows_can_not_be_numbered_anew(
+    fails: str, store: Doubtful, world: World
+) -> None:
+    node = Node(store, world)
+    await node.begin()
+    state = await age(node)
+    store.fails = fails
+    later = Node(store, world)
+    loaded = await later.ledger.load()
+    assert loaded is not None
+    later.data, store.fails = loaded, ""
+    assert later.knows(state)
+    world["B1"].append(7)
+    assert await later.follow() != state
+
+
+@pytest.mark.checklist("E07")
+@pytest.mark.usefixtures("frugal")
+@pytest.mark.parametrize("commits", [0, 1])
+async def test_a_store_that_went_back_to_other_numbers(
+    commits: int, store: Doubtful, world: World
+) -> None:
+    """What was committed since is brought forward; else what is in the store is as good."""
+    one = Node(store, world)
+    await one.begin()
+    state = await age(one)
+    await store.remember()
+    later = Node(store, world)
+    await later.begin("another")
+    if commits:
+        world["B1"].append(7)
+        state = await later.follow()
+    await store.go_back()
+    if commits:
+        assert await later.follow() == state
+    else:
+        with pytest.raises(Superseded):
+            await later.follow()
+    again = Node(store, world)
+    await again.begin("another")
+    assert again.knows(state)
+    assert emails(again.data) == {*shown(world)}
+    with pytest.raises(Superseded):
+        await one.follow()
