@@ -47,10 +47,12 @@ class WindowResults:
             return self._whole.query_state
         return query_state(self.request, self.data.email_state())
 
+    @backend
     async def total(self) -> int:
         """How many match, once that is known."""
         return await (await self._indexed()).total()
 
+    @backend
     async def slice(self, start: int, stop: int | None) -> list[str]:
         """Ids from start up to stop."""
         count = max(_WINDOW_LEAST, _WINDOW_FACTOR * stop) if stop is not None else _WINDOW_MOST + 1
@@ -76,6 +78,7 @@ class WindowResults:
                 return newest
         return None
 
+    @backend
     async def index(self, id: str) -> int | None:
         """Position of an Email, once the mailbox is known."""
         return await (await self._indexed()).index(id)

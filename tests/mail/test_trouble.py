@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from subprocess import CalledProcessError
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from gateway.imap.errors import ConnectionLost
+from gateway.jmap.errors import MethodError
+from gateway.jmap.limits import DEFAULTS
+from gateway.jmap.methods.query import parse
+from gateway.mail.email_query import QUERY, WindowResults
+from gateway.sync.account import Account
+from gateway.sync.data import AccountData
+from gateway.sync.errors import NotCommitted
+from gateway.sync.identity import Tier
+from gateway.sync.journal import Journal
 from tests.mail.client import Client, Refused
 from tests.mail.conftest import Connect
 from tests.mail.messages import mail
@@ -272,3 +283,31 @@ async def test_password_that_was_changed_is_refused(
         kick(dovecot, mailuser)
     assert "forbidden" in errors
     assert errors <= {"forbidden", "serverUnavailable"}
+
+
+class Failing(SimpleNamespace):
+    """Stands for an account that can not be indexed."""
+
+    async def newest(self, _mailbox_id: str, _count: int) -> None:
+        return None
+
+    async def indexed(self) -> AccountData:
+        raise self.error
+
+
+@pytest.mark.checklist("C25")
+@pytest.mark.parametrize("error", [NotCommitted("it is another node's"), ConnectionLost("gone")])
+@pytest.mark.parametrize(
+    "ask", [lambda r: r.total(), lambda r: r.slice(0, 9), lambda r: r.index("E")]
+)
+async def test_a_query_that_waits_for_the_index_in_vain_can_be_asked_again(
+    ask: Callable[[WindowResults], Awaitable[object]], error: Exception
+) -> None:
+    """RFC 8620 §3.6.2: also after the first of its results were there without the index."""
+    query = {"filter": {"inMailbox": "inbox"}, "sort": None, "collapseThreads": False}
+    request = parse(query, QUERY, DEFAULTS)
+    account = cast(Account, Failing(error=error))
+    data = AccountData(Tier.X_GUID, Journal("epoch"))
+    with pytest.raises(MethodError) as raised:
+        await ask(WindowResults(account, data, request, "inbox"))
+    assert raised.value.type == "serverUnavailable"
