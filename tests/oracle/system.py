@@ -134,7 +134,10 @@ class System:
         self.expect_trouble()
         operations, weights = [*self._operations], [*self._operations.values()]
         (operation,) = rng.choices(operations, weights)
-        return f"{operation.__name__} {operation(rng)}"
+        done = operation(rng)
+        # What it caused may come only now: to start a gateway takes long on a busy machine.
+        self.expect_trouble()
+        return f"{operation.__name__} {done}"
 
     def _weigh(self) -> dict[Callable[[Random], str], int]:
         weights: dict[Callable[[Random], str], int] = {
