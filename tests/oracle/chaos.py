@@ -10,12 +10,39 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from threading import Thread
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, TypeAlias
+
+Unit: TypeAlias = Literal["line", "segment"]
 
 _CHUNK = 1 << 14
 _SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Shot:
+    """What is done at the n-th line or segment that is sent to the server from now on.
+
+    is_late: it is passed on before that; else neither it nor what follows is.
+    """
+
+    left: int
+    unit: Unit
+    is_late: bool
+    fire: Callable[[], object]
+    fired: bool = False
+
+    def take(self, chunk: bytes) -> bytes:
+        """What of a chunk is to be passed on."""
+        sent = chunk.splitlines(keepends=True) if self.unit == "line" else [chunk]
+        if len(sent) < self.left:
+            self.left -= len(sent)
+            return chunk
+        kept = sent[: self.left - (not self.is_late)]
+        self.fired = True
+        return b"".join(kept)
 
 
 class Chaos:
@@ -30,6 +57,7 @@ class Chaos:
         self._left: int | None = None
         self._open = asyncio.Event()
         self._refusing = False
+        self._shot: Shot | None = None
         self._harmed = float("-inf")
         self.port = 0
 
@@ -77,6 +105,14 @@ class Chaos:
             self._end_after(seconds)
 
         self._run(refuse)
+
+    def load(self, shot: Shot) -> None:
+        """Something happens while the server is talked to."""
+        self._run(lambda: setattr(self, "_shot", shot))
+
+    def unload(self) -> None:
+        """It does not happen any more."""
+        self._run(lambda: setattr(self, "_shot", None))
 
     def resume(self) -> None:
         """All is well again."""
@@ -167,6 +203,10 @@ class Chaos:
     async def _ask(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK):
-                server.write(chunk)
+                shot = self._shot
+                server.write(shot.take(chunk) if shot is not None else chunk)
+                if shot is not None and shot.fired:
+                    self._shot = None
+                    shot.fire()
                 await server.drain()
         server.transport.abort()

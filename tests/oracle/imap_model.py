@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 # A server makes these by itself, so they are neither deleted nor renamed.
@@ -20,12 +22,27 @@ class Held:
 
 
 @dataclass(slots=True)
+class Touched:
+    """When (time.monotonic) something was last done over IMAP: to messages, and to mailboxes.
+
+    `removed` has the messages of which a copy was marked or removed, `named` when a mailbox was
+    last made, renamed or deleted.
+    """
+
+    numbers: dict[int, float] = field(default_factory=dict)
+    removed: dict[int, float] = field(default_factory=dict)
+    boxes: dict[str, float] = field(default_factory=dict)
+    named: float = float("-inf")
+
+
+@dataclass(slots=True)
 class ImapModel:
     """Mailboxes by name as on the wire, with what is in them by UID.
 
     `used` has the names of mailboxes that are no more, `meanings` how many mailboxes have been
-    called by a name, `written` all octets that were ever
-    appended by their number, `roots` those that began a thread.
+    called by a name, `written` all octets that were ever appended by their number, `again` those
+    that were appended more than once, `roots` those that began a thread, `validities` the
+    UIDVALIDITY of a mailbox, once it is known, `touched` what was done over IMAP.
     """
 
     mailboxes: dict[str, dict[int, Held]] = field(default_factory=dict)
@@ -33,6 +50,9 @@ class ImapModel:
     meanings: Counter[str] = field(default_factory=Counter)
     written: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     roots: list[int] = field(default_factory=list)
+    again: set[int] = field(default_factory=set)
+    validities: dict[str, int] = field(default_factory=dict)
+    touched: Touched = field(default_factory=Touched)
 
     def movable(self) -> list[str]:
         """Names of mailboxes that may be renamed and deleted."""
@@ -52,6 +72,7 @@ class ImapModel:
 
     def made(self, name: str) -> None:
         """There is a mailbox of that name, with nothing in it."""
+        self._restructured(name)
         self.mailboxes[name] = {}
         self.meanings[name] += 1
 
@@ -59,6 +80,11 @@ class ImapModel:
     def size(self) -> int:
         """How many messages there are, each copy counted."""
         return sum(map(len, self.mailboxes.values()))
+
+    def added(self, name: str, uid: int, held: Held) -> None:
+        """RFC 4315: what APPENDUID says."""
+        self.mailboxes[name][uid] = held
+        self.touched.numbers[held.number] = time.monotonic()
 
     def copied(self, source: str, target: str, uids: list[int], new: list[int]) -> None:
         """RFC 4315: what COPYUID says."""
@@ -76,13 +102,19 @@ class ImapModel:
         """A mailbox and all below it have other names."""
         for name in self.below(old):
             now = new + name[len(old) :]
+            self._restructured(name, now)
             self.mailboxes[now] = self.mailboxes.pop(name)
+            if name in self.validities:
+                self.validities[now] = self.validities.pop(name)
             self.meanings[now] += 1
             self.used.add(name)
 
     def deleted(self, name: str) -> None:
         """A mailbox is gone with what was in it."""
+        self._restructured(name)
+        self.touch(name, self.mailboxes[name], is_removed=True)
         del self.mailboxes[name]
+        self.validities.pop(name, None)
         self.used.add(name)
 
     def contents(self) -> Counter[tuple[str, int]]:
@@ -90,3 +122,34 @@ class ImapModel:
         return Counter(
             (name, held.number) for name, box in self.mailboxes.items() for held in box.values()
         )
+
+    # --- What others have to know ----------------------------------------------------------------
+
+    def touch(self, name: str, uids: Iterable[int], *, is_removed: bool = False) -> None:
+        """Something is done to messages of a mailbox."""
+        now = time.monotonic()
+        for uid in uids:
+            number = self.mailboxes[name][uid].number
+            self.touched.numbers[number] = now
+            if is_removed:
+                self.touched.removed[number] = now
+
+    def sweep(self, name: str) -> None:
+        """Something is done to all there is in a mailbox, whatever that is."""
+        self.touched.boxes[name] = time.monotonic()
+
+    def rest(self) -> None:
+        """What was done is known to all."""
+        self.touched = Touched()
+
+    def adopt(self, mailboxes: dict[str, dict[int, Held]], validities: dict[str, int]) -> None:
+        """What is on the server now, whoever did it."""
+        for name in mailboxes.keys() - self.mailboxes.keys():
+            self.meanings[name] += 1
+        self.used |= self.mailboxes.keys() - mailboxes.keys()
+        self.mailboxes, self.validities = mailboxes, validities
+
+    def _restructured(self, *names: str) -> None:
+        self.touched.named = time.monotonic()
+        for name in names:
+            self.sweep(name)

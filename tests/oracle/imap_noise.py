@@ -19,8 +19,8 @@ FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "\\Draft")
 KEYWORDS = ("$Junk", "$Forwarded", "Work", "later", "$MDNSent", "NonJunk")
 _MOST_MESSAGES = 900
 _BULK = (60, 250)
-_COPYUID = re.compile(rb"COPYUID \d+ ([\d:,]+) ([\d:,]+)")
-_APPENDUID = re.compile(rb"APPENDUID \d+ (\d+)")
+_COPYUID = re.compile(rb"COPYUID (\d+) ([\d:,]+) ([\d:,]+)")
+_APPENDUID = re.compile(rb"APPENDUID (\d+) (\d+)")
 
 
 class Noise(Writers):
@@ -89,6 +89,7 @@ class Noise(Writers):
         if not self.model.written:
             return "nothing"
         number = rng.choice(list(self.model.written))
+        self.model.again.add(number)
         return self._append_these(rng, self._mailbox(rng), [(number, *self.model.written[number])])
 
     def _append(self, rng: Random, count: int) -> str:
@@ -120,7 +121,8 @@ class Noise(Writers):
             letters, deleted, self._writer.volley(commands), strict=True
         ):
             if answer.ok and (uid := _APPENDUID.search(answer.text)):
-                self.model.mailboxes[name][int(uid[1])] = Held(letter[0], is_deleted)
+                self.model.added(name, int(uid[2]), Held(letter[0], is_deleted))
+                self.model.validities.setdefault(name, int(uid[1]))
         return f"{_short([number for number, _, _ in letters])} in {name}"
 
     def _thin_out(self, rng: Random) -> str:
@@ -140,6 +142,9 @@ class Noise(Writers):
 
     def _store(self, rng: Random, name: str, uids: list[int], told: bytes = b"") -> str:
         how = rng.choice((b"+FLAGS", b"-FLAGS", b"+FLAGS.SILENT", b"FLAGS"))
+        self.model.touch(name, uids)
+        if told:
+            self.model.sweep(name)
         flags = b" ".join(_some_flags(rng) or [b"\\Seen"])
         *_, answer = self._on(name, b"UID STORE %s %s (%s)" % (told or uid_set(uids), how, flags))
         if how == b"FLAGS" and answer.ok:
@@ -164,6 +169,7 @@ class Noise(Writers):
             uids = marked.get(name, [])
         if not uids:
             return "nothing"
+        self.model.touch(name, uids, is_removed=True)
         command = b"UID STORE %s %sFLAGS (\\Deleted)"
         *_, answer = self._on(name, command % (uid_set(uids), b"+" if deleted else b"-"))
         if answer.ok:
@@ -198,6 +204,7 @@ class Noise(Writers):
     def _expunge(self, name: str, uids: list[int], command: bytes) -> str:
         """What is left says the server: another session may have had its part in it."""
         mark = b"UID STORE %s +FLAGS.SILENT (\\Deleted)" % uid_set(uids)
+        self.model.touch(name, uids, is_removed=True)
         marked, _, left = self._on(name, mark, command, b"UID SEARCH ALL")
         held = self.model.mailboxes[name]
         if marked.ok:
@@ -206,6 +213,7 @@ class Noise(Writers):
         found = {int(uid) for line in left.lines(b"SEARCH") for uid in line.split()}
         gone = [uid for uid in held if uid not in found]
         if left.ok:
+            self.model.touch(name, gone, is_removed=True)
             self.model.removed(name, gone)
         return f"{_short(gone)} in {name}"
 
@@ -242,12 +250,14 @@ class Noise(Writers):
         target = self._mailbox(rng) if target is None else target
         if not uids or (verb == b"MOVE" and target == name):
             return "nothing"
+        self.model.touch(name, uids)
         command = b"UID %s %s %s" % (verb, uid_set(uids), quoted(target))
         *_, answer = self._on(name, command)
         told = [answer.text, *(parts[0] for parts in answer.untagged)]
         found = next((match for text in told if (match := _COPYUID.search(text))), None)
         if answer.ok and found:
-            old, new = uids_of(found[1]), uids_of(found[2])
+            old, new = uids_of(found[2]), uids_of(found[3])
+            self.model.validities.setdefault(target, int(found[1]))
             self.model.copied(name, target, old, new)
             if verb == b"MOVE":
                 self.model.removed(name, old)
@@ -322,10 +332,12 @@ class Noise(Writers):
         """A mailbox has another UIDVALIDITY."""
         assert self._set_uidvalidity is not None
         name = self._mailbox(rng)
-        if self.model.is_worn(name):
+        if self.model.is_worn(name) or self.has_company:
             return "nothing"
         self.model.meanings[name] += 1
         self._uidvalidity += 1
+        self.model.validities[name] = self._uidvalidity
+        self.model.sweep(name)
         self._set_uidvalidity(name, self._uidvalidity)
         return name
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from random import Random
 
 from tests.oracle.imap_model import STANDING, Held, ImapModel
 from tests.oracle.imap_wire import Answer, Imap, quoted
 
+_UIDVALIDITY = re.compile(rb"UIDVALIDITY (\d+)")
 _NAMES = ("box", "Projects", "Caf&AOk-", "a b", "2024", "R&-D", "x.y")
 
 
 class Writers:
     """Two connections of one account, which share what they know.
 
-    connect: opens a connection of the account.
+    connect: opens a connection of the account. `has_company`: others write as well just now.
     """
 
     def __init__(self, model: ImapModel, connect: Callable[[], Imap]) -> None:
@@ -23,6 +25,7 @@ class Writers:
         self._writers: list[Imap] = []
         self._writer: Imap
         self._next = 1
+        self.has_company = False
 
     def start(self) -> None:
         """Open the connections, and learn of the mailboxes that are there."""
@@ -52,12 +55,22 @@ class Writers:
         Who has one selected that another deletes is thrown out. Each command waits for the one
         before: what is sent at once, Dovecot does not always do in order.
         """
-        selected, *answers, _ = (
-            self._writer.volley([command])[0]
-            for command in (b"SELECT " + quoted(name), *commands, b"UNSELECT")
-        )
-        assert selected.ok, (name, selected.text)
+        (selected,) = self._writer.volley([b"SELECT " + quoted(name)])
+        if not self._is_meant(name, selected):
+            self._writer.volley([b"UNSELECT"])
+            return [Answer(b"NO it is another one") for _ in commands]
+        *answers, _ = (self._writer.volley([command])[0] for command in (*commands, b"UNSELECT"))
         return answers
+
+    def _is_meant(self, name: str, selected: Answer) -> bool:
+        """Whether a mailbox is the one that is meant: while others write, it may be another one."""
+        found = _UIDVALIDITY.search(b" ".join(parts[0] for parts in selected.untagged))
+        if not self.has_company:
+            assert selected.ok, (name, selected.text)
+            assert found, selected.untagged
+            self.model.validities[name] = int(found[1])
+        known = self.model.validities.get(name)
+        return selected.ok and found is not None and known in (None, int(found[1]))
 
     def _boxes(self) -> dict[str, dict[int, Held]]:
         return self.model.mailboxes
@@ -93,6 +106,7 @@ class Writers:
     def _old_letters(self, rng: Random) -> list[tuple[int, bytes, bytes]]:
         written = self.model.written
         numbers = rng.sample(list(written), min(2, len(written)))
+        self.model.again.update(numbers)
         return [(number, *written[number]) for number in numbers]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeAlias
@@ -55,6 +57,8 @@ class Client:
         self.caches = {kind: Cache() for kind in KINDS}
         self.queries: list[CachedQuery] = []
         self.counts = jmap.counts
+        # Since when (time.monotonic) Mailboxes may be other than they are known.
+        self.known_at = time.monotonic()
 
     # --- Start -----------------------------------------------------------------------------------
 
@@ -120,6 +124,7 @@ class Client:
 
     def synchronise(self, rng: Random) -> Work:
         """Bring all that is cached up to date."""
+        known_at = time.monotonic()
         pending = {kind: _Chain() for kind in rng.sample(KINDS, len(KINDS))}
         for _ in range(_MOST_ROUNDS):
             if not pending:
@@ -127,6 +132,7 @@ class Client:
             pending = yield from self._round(pending, rng)
         else:
             raise Violation("I4", f"/changes of {[*pending]} comes to no end")
+        self.known_at = known_at
         yield from self._synchronise_queries(rng)
 
     def _round(
@@ -288,3 +294,12 @@ def path_of(mailboxes: dict[str, dict[str, Any]], id_: str) -> list[str]:
         if len(path) > len(mailboxes):
             raise Violation("I1", f"Mailbox {id_} is its own ancestor")
     return path
+
+
+def paths_of(mailboxes: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """All paths of which every level is known."""
+    known: dict[str, str] = {}
+    for id_ in mailboxes:
+        with suppress(KeyError):
+            known[id_] = "/".join(path_of(mailboxes, id_))
+    return known

@@ -36,6 +36,11 @@ class Gateway(Protocol):
         """What it is called in reports."""
         ...
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not ended since."""
+        ...
+
     def address(self) -> tuple[str, int]:
         """Where it listens; waits until it does."""
         ...
@@ -58,12 +63,22 @@ class Login:
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
+@dataclass(frozen=True, slots=True)
+class Alter:
+    """What is done to each call before it is sent, and to each answer before anyone sees it.
+
+    Tests of the oracle itself lie that way.
+    """
+
+    asked: Callable[[Call], Call] = lambda call: call
+    told: Callable[[Call, Answer], Answer] = lambda call, answer: answer
+
+
 class Jmap:
     """One user's requests.
 
     pick: the gateway for the next request. is_trouble: whether something is known to be away, so
-    that a request may fail, to be tried again. alter: what to do to each answer before anyone sees
-    it (tests of the oracle itself lie that way).
+    that a request may fail, to be tried again. `pinned` is the gateway for all requests, if set.
     """
 
     def __init__(
@@ -71,26 +86,57 @@ class Jmap:
         login: Login,
         pick: Callable[[], Gateway],
         is_trouble: Callable[[], bool],
-        alter: Callable[[Call, Answer], Answer] = lambda call, answer: answer,
+        alter: Alter | None = None,
     ) -> None:
-        self._headers = {"Authorization": login.header, "Content-Type": "application/json"}
+        self._headers = {"Authorization": login.header}
         self._pick = pick
-        self._is_trouble = is_trouble
-        self._alter = alter
+        self.is_trouble = is_trouble
+        self._alter = alter or Alter()
         self._connections: dict[tuple[str, int], http.client.HTTPConnection] = {}
         self._account_id: str | None = None
         self.counts = Counts()
         self.asked = ""  # the gateway that answered last
+        self.answered: Gateway | None = None  # the same
+        self.pinned: Gateway | None = None
 
     def fly(self, calls: list[Call]) -> Flight:
         """The answers to method calls, in order. Raises Violation (I9) when there are none."""
+
+        def flight() -> Flight:
+            answers = yield from self._try(calls)
+            for call, answer in zip(calls, answers, strict=True):
+                _check_error(call, *answer)
+            return answers
+
+        return (yield from self._until_done(flight))
+
+    def once(self, calls: list[Call]) -> Flight:
+        """The same, tried once, and with errors of single calls among the answers. Raises Away."""
+        return (yield from self._try(calls))
+
+    def upload(self, octets: bytes) -> str:
+        """RFC 8620 §6.1: the blobId of octets. Raises Violation (I9)."""
+
+        def flight() -> Generator[None, None, str]:
+            gateway = self._gateway()
+            path = f"/jmap/upload/{self._account_of(gateway)}"
+            answered = yield from self._exchange(gateway, "POST", path, octets, "message/rfc822")
+            blob_id: str = answered["blobId"]
+            return blob_id
+
+        return land(self._until_done(flight))
+
+    def _until_done(
+        self, flight: Callable[[], Generator[None, None, T]]
+    ) -> Generator[None, None, T]:
+        """Try again while something is known to be away. Raises Violation (I9)."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return (yield from self._try(calls))
+                return (yield from flight())
             except Away as away:
                 self.counts["tried again"] += 1
-                if not self._is_trouble():
+                if not self.is_trouble():
                     raise Violation("I9", "a request failed for no reason", str(away)) from away
                 if time.monotonic() > deadline:
                     raise Violation("I9", "nothing works any more", str(away)) from away
@@ -106,24 +152,29 @@ class Jmap:
             connection.close()
         self._connections.clear()
 
+    def _gateway(self) -> Gateway:
+        return self.pinned or self._pick()
+
+    def _account_of(self, gateway: Gateway) -> str:
+        return self._account_id or self._find_account(gateway)
+
     def _try(self, calls: list[Call]) -> Flight:
-        gateway = self._pick()
-        account_id = self._account_id or self._find_account(gateway)
+        gateway = self._gateway()
+        account_id = self._account_of(gateway)
         invocations = [
             [method, {"accountId": account_id, **arguments}, str(number)]
-            for number, (method, arguments) in enumerate(calls)
+            for number, (method, arguments) in enumerate(map(self._alter.asked, calls))
         ]
         body = json.dumps({"using": USING, "methodCalls": invocations})
         answered = yield from self._exchange(gateway, "POST", "/jmap/api", body)
         responses = answered["methodResponses"]
         if [number for _, _, number in responses] != [str(n) for n in range(len(calls))]:
             raise Violation("I9", f"not one response for each call: {str(responses)[:500]}")
-        self.asked = gateway.name
-        answers = []
-        for call, (name, arguments, _) in zip(calls, responses, strict=True):
-            _check_error(call, name, arguments)
-            answers.append(self._alter(call, (name, arguments)))
-        return answers
+        self.asked, self.answered = gateway.name, gateway
+        return [
+            self._alter.told(call, (name, arguments))
+            for call, (name, arguments, _) in zip(calls, responses, strict=True)
+        ]
 
     def _find_account(self, gateway: Gateway) -> str:
         flight = self._exchange(gateway, "GET", "/jmap/session", None)
@@ -133,7 +184,12 @@ class Jmap:
         return found
 
     def _exchange(
-        self, gateway: Gateway, method: str, path: str, body: str | None
+        self,
+        gateway: Gateway,
+        method: str,
+        path: str,
+        body: str | bytes | None,
+        type_: str = "application/json",
     ) -> Generator[None, None, dict[str, Any]]:
         address = gateway.address()
         connection = self._connections.get(address)
@@ -141,7 +197,7 @@ class Jmap:
             connection = http.client.HTTPConnection(*address, timeout=SECONDS)
             self._connections[address] = connection
         try:
-            connection.request(method, path, body, self._headers)
+            connection.request(method, path, body, {**self._headers, "Content-Type": type_})
             yield
             response = connection.getresponse()
             octets = response.read()
@@ -153,7 +209,7 @@ class Jmap:
             raise
         if response.status in _BUSY_STATUSES:
             raise Away(f"{gateway.name}: {response.status} {octets[:200]!r}")
-        if response.status != 200:
+        if response.status not in (200, 201):
             raise Violation("I9", f"{gateway.name}: {response.status} {octets[:500]!r}")
         answered: dict[str, Any] = json.loads(octets)
         return answered

@@ -6,12 +6,12 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from tests.oracle.jmap_http import Answer, Call
+from tests.oracle.jmap_http import Alter, Answer, Call
 
 Lie = Callable[[Call, dict[str, Any]], None]
 
 
-def telling(lie: Lie) -> Callable[[Call, Answer], Answer]:
+def telling(lie: Lie) -> Alter:
     """What Jmap takes as `alter`, for a function that changes the arguments of an answer."""
 
     def alter(call: Call, answer: Answer) -> Answer:
@@ -20,7 +20,7 @@ def telling(lie: Lie) -> Callable[[Call, Answer], Answer]:
             lie(call, told)
         return method, told
 
-    return alter
+    return Alter(told=alter)
 
 
 def _in_changes(kind: str, *lists: str) -> Lie:
@@ -100,7 +100,7 @@ def _not_added(call: Call, told: dict[str, Any]) -> None:
 
 
 # By what is wrong: how to make it so, and which invariants may say so.
-LIES: dict[str, tuple[Callable[[], Callable[[Call, Answer], Answer]], frozenset[str]]] = {
+LIES: dict[str, tuple[Callable[[], Alter], frozenset[str]]] = {
     "a created Email is left out": (
         lambda: telling(_in_changes("Email", "created")),
         frozenset({"I1"}),
@@ -126,7 +126,7 @@ LIES: dict[str, tuple[Callable[[], Callable[[Call, Answer], Answer]], frozenset[
     "a count is wrong": (lambda: telling(_forgotten_thread_count), frozenset({"I2"})),
     "an immutable property changes": (lambda: telling(_OtherIds(30)), frozenset({"I3"})),
     "a state stands for two things": (lambda: telling(_OldState()), frozenset({"I4"})),
-    "changes are not calculated": (lambda: _cannot, frozenset({"I5"})),
+    "changes are not calculated": (lambda: Alter(told=_cannot), frozenset({"I5"})),
     "indexes are swapped": (lambda: telling(_swapped_indexes), frozenset({"I6"})),
     "a removed result is left out": (lambda: telling(_not_removed), frozenset({"I6"})),
     "an added result is left out": (lambda: telling(_not_added), frozenset({"I6"})),

@@ -25,7 +25,10 @@ _READY = re.compile(rb"Session: http://([^:]+):(\d+)/")
 
 
 class Process:
-    """One gateway: the same one, by its name, however often it is started again."""
+    """One gateway: the same one, by its name, however often it is started again.
+
+    `started_at` is when that was done last (time.monotonic).
+    """
 
     def __init__(self, name: str, directory: Path, environment: dict[str, str]) -> None:
         self.name = name
@@ -35,7 +38,8 @@ class Process:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._address: tuple[str, int] | None = None
-        self._started_at = 0
+        self._log_start = 0
+        self.started_at = float("-inf")
         self._read = 0
 
     @property
@@ -48,7 +52,8 @@ class Process:
         self._address = None
         self.starts += 1
         with self._log.open("ab") as log:
-            self._started_at = log.tell()
+            self._log_start = log.tell()
+            self.started_at = time.monotonic()
             self._process = subprocess.Popen(
                 [*_ENDS_WITH_US, sys.executable, "-m", "tests.oracle.launch", "serve"],
                 cwd=_ROOT,
@@ -63,7 +68,7 @@ class Process:
         deadline = time.monotonic() + START_SECONDS
         while self._address is None:
             with self._log.open("rb") as log:
-                log.seek(self._started_at)
+                log.seek(self._log_start)
                 ready = _READY.search(log.read())
             if ready:
                 self._address = (ready[1].decode(), int(ready[2]))
@@ -91,6 +96,12 @@ class Process:
             raise Violation("I9", f"{self.name} does not stop", self.tail()) from None
         if code != (0 if number == signal.SIGTERM else -number):
             raise Violation("I9", f"{self.name} ended with {code}", self.tail())
+
+    def shoot(self) -> None:
+        """SIGKILL, from whatever thread, and without waiting for its end; stop() does that."""
+        process = self._process
+        if process is not None:
+            process.send_signal(signal.SIGKILL)
 
     def check(self) -> None:
         """Raise Violation (I9) for what it logged, if it ended, or if it grew too much."""

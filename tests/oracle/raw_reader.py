@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from email.parser import BytesHeaderParser
@@ -23,6 +23,7 @@ Identity = Literal["X-GUID", "EMAILID", "DIGEST.SHA1", ""]
 
 _LIST = re.compile(rb'\((?P<attributes>[^)]*)\) "." (?P<name>.*)')
 _FETCHED = re.compile(rb"\d+ FETCH \(")
+_UIDVALIDITY = re.compile(rb"UIDVALIDITY (\d+)")
 _UID = re.compile(rb"\bUID (\d+)")
 _FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
 _SIZE = re.compile(rb"RFC822\.SIZE (\d+)")
@@ -70,10 +71,11 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Everything the server has for an account."""
+    """Everything the server has for an account; `validities` are those of what can be selected."""
 
     listed: list[Listed]
     copies: list[Copy]
+    validities: dict[str, int]
 
     def contents(self) -> Counter[tuple[str, int]]:
         """How often each message is in each mailbox, whatever its flags."""
@@ -87,9 +89,13 @@ class Raw:
                 found.setdefault(copy.identity, []).append(copy)
         return found
 
+    def mails(self) -> list[tuple[Mail, Hashable]]:
+        """All Emails, each with what its Thread is called."""
+        return [(_mail(group), _thread(group)) for group in self.groups().values()]
+
     def view(self) -> View:
         """What JMAP has to show."""
-        mails = [(_mail(group), _thread(group)) for group in self.groups().values()]
+        mails = self.mails()
         listed = {path_of(entry.name): entry for entry in self.listed}
         roles = {path: _role(path, entry) for path, entry in listed.items()}
         trash = next((path for path, role in roles.items() if role == "trash"), None)
@@ -102,21 +108,27 @@ class Raw:
         return View(Counter(mail for mail, _ in mails), boxes, threads_of(mails))
 
 
-def read(client: Imap, identity: Identity) -> Raw:
-    """Read all there is. Raises OSError, imap_wire.Refused."""
+def read(client: Imap, identity: Identity, also: Iterable[str] = ()) -> Raw:
+    """Read all there is, and what is in some mailboxes that LIST may leave out for a while.
+
+    Raises OSError, imap_wire.Refused.
+    """
     listed = _listed(client)
     names = [entry.name for entry in listed if not entry.attributes & _NOT_SELECTABLE]
+    names = list(dict.fromkeys((*names, *also)))
     item = f"{identity} ".encode() if identity else b""
     fetch = b"UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE %s%s)" % (item, _FIELDS)
     volley = [c for name in names for c in (b"EXAMINE " + _quoted(name), fetch)]
     answers = client.volley([*volley, b"UNSELECT"])
-    copies = []
+    copies, validities = [], {}
     for position, name in enumerate(names):
         examined, fetched = answers[2 * position : 2 * position + 2]
-        if not examined.ok:
+        validity = _UIDVALIDITY.search(b" ".join(parts[0] for parts in examined.untagged))
+        if not examined.ok or validity is None:
             continue  # listed, but gone
+        validities[name] = int(validity[1])
         copies += [_copy(name, parts, identity) for parts in _rows(fetched)]
-    return Raw(listed, copies)
+    return Raw(listed, copies, validities)
 
 
 _NOT_SELECTABLE = {"\\noselect", "\\nonexistent"}

@@ -55,6 +55,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--store", default="sqlite", choices=("sqlite", "redis", "memory"))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--no-faults", action="store_true", help="nothing goes wrong")
+    parser.add_argument("--only-imap", action="store_true", help="nobody writes over JMAP")
+    parser.add_argument("--request", action="append", default=[], help="of requests.py, only these")
     parser.add_argument("--patience", type=float, default=PATIENCE_SECONDS, help="in seconds")
     parser.add_argument("--only", default="", help="numbers of operations: A-B, or A,B,C")
     parser.add_argument("--shrink", type=float, default=0.0, help="seconds for finding a small run")
@@ -125,7 +127,14 @@ def attempt(
     system: System, seed: str, ops: int, options: argparse.Namespace, without: Collection[int]
 ) -> tuple[Run, Exception | None]:
     """A run, and what ended it."""
-    run = Run(system, seed, faults=not options.no_faults, patience=options.patience)
+    run = Run(
+        system,
+        seed,
+        faults=not options.no_faults,
+        writes=not options.only_imap,
+        patience=options.patience,
+        only=options.request,
+    )
     try:
         run.start()
         run.operations(ops, every=options.every, without=without)
@@ -158,7 +167,8 @@ def _told(failure: Exception) -> str:
 def _keep_log(directory: Path, title: str, run: Run, failure: Exception) -> Path:
     directory.mkdir(exist_ok=True)
     path = directory / f"{title.replace(' ', '-')}.log"
-    path.write_text("\n".join([*run.log, _told(failure), ""]))
+    server = ["", "The mail server:", run.system.server.log(), ""]
+    path.write_text("\n".join([*run.log, _told(failure), *server]))
     return path
 
 

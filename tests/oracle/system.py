@@ -12,6 +12,9 @@ from pathlib import Path
 from random import Random
 
 from tests.oracle.chaos import Chaos
+from tests.oracle.gun import Gun, any_line
+from tests.oracle.jmap_http import Jmap
+from tests.oracle.jmap_writers import wait_until_done
 from tests.oracle.processes import Process
 from tests.oracle.steps import Step
 from tests.oracle.stores import RedisStore, StoreKind, open_store
@@ -19,6 +22,8 @@ from tests.oracle.stores import RedisStore, StoreKind, open_store
 # Dovecot now and then spoils its list index when several sessions change it, and makes it anew. A
 # session that had the old one open lists the mailboxes of that time until it ends.
 _STALE = re.compile(rb"Error: .*dovecot\.list\.index")
+# Who has a mailbox open that is deleted or renamed may find its files spoilt.
+_SERVER_ERROR = re.compile(rb"\bError: ")
 # So long after a fault a request may fail, to be tried again.
 _TROUBLE_SECONDS = 8.0
 _MOST_OCTETS = 6000
@@ -39,6 +44,8 @@ class System:
         self._trouble = float("-inf")
         self._turn = 0
         self._log_octets = 0
+        self._is_stale = False
+        self._gun = Gun()
 
     # --- Life ----------------------------------------------------------------------------------
 
@@ -53,13 +60,17 @@ class System:
             "JMAP_GATEWAY_SERVER__ADMIN_LISTEN": "127.0.0.1:0",
             "JMAP_GATEWAY_SERVER__DATA_DIR": str(self.directory),
             "JMAP_GATEWAY_IMAP__URL": f"imap://127.0.0.1:{self._chaos.port}",
-            "JMAP_GATEWAY_STORE__URL": self._store.url,
+            "JMAP_GATEWAY_STORE__URL": self._store_url(),
             "ORACLE_PLAIN_FLAGS_SECONDS": "0.2",
             "ORACLE_VOUCHED_SECONDS": "1.0",
         }
         self._nodes = [Process(name, self.directory, environment) for name in ("one", "two")]
         self._nodes[0].start()
         self._operations = self._weigh()
+
+    def _store_url(self) -> str:
+        """Where gateways find the store."""
+        return self._store.url
 
     def close(self, *, keep: bool = False) -> None:
         """End everything; keep: leave the logs of the gateways where they are."""
@@ -83,11 +94,19 @@ class System:
         """End what goes wrong: all can be reached, and one gateway runs at least."""
         self._proxy.resume()
         self._running()
-        log = (self.server.directory / "log").read_bytes()
-        new, self._log_octets = log[self._log_octets :], len(log)
-        if _STALE.search(new):
+        self._read_log()
+        if self._is_stale:
+            self._is_stale = False
             self.expect_trouble()
             self._proxy.cut()
+
+    def _read_log(self) -> None:
+        """What the server has stumbled over itself, requests may fail for."""
+        log = (self.server.directory / "log").read_bytes()
+        new, self._log_octets = log[self._log_octets :], len(log)
+        if _SERVER_ERROR.search(new):
+            self.expect_trouble()
+        self._is_stale = self._is_stale or _STALE.search(new) is not None
 
     def check(self) -> None:
         """Raise Violation (I9) for what gateways logged, if they ended, or grew."""
@@ -114,6 +133,7 @@ class System:
 
     def is_trouble(self) -> bool:
         """Whether a request may fail now."""
+        self._read_log()
         return time.monotonic() < max(self._trouble, self._proxy.harmed) + _TROUBLE_SECONDS
 
     def expect_trouble(self) -> None:
@@ -121,16 +141,30 @@ class System:
         self._trouble = time.monotonic()
 
     def _running(self) -> list[Process]:
+        if self._gun.fired:
+            self.unload()
         running = [node for node in self._nodes if node.running]
         if not running:
             self._nodes[0].start()
             running = self._nodes[:1]
         return running
 
+    def settle_writes(self, jmap: Jmap) -> None:
+        """End what goes wrong, and wait until all that was asked of gateways is done."""
+        self.expect_trouble()
+        self.settle()
+        for node in self._running():
+            jmap.pinned = node
+            try:
+                wait_until_done(jmap)
+            finally:
+                jmap.pinned = None
+
     # --- What happens to it ---------------------------------------------------------------------
 
     def act(self, rng: Random) -> str:
         """Let something go wrong; returns what."""
+        self.unload()
         self.expect_trouble()
         operations, weights = [*self._operations], [*self._operations.values()]
         (operation,) = rng.choices(operations, weights)
@@ -162,6 +196,30 @@ class System:
     def kill(self, rng: Random) -> str:
         """SIGKILL, and start again."""
         return self._end(rng, signal.SIGKILL)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a gateway is to be killed."""
+        return self._gun.is_loaded
+
+    def load(self, rng: Random) -> str:
+        """A gateway is to be killed when it has sent the mail server a few lines more."""
+        node, moment = rng.choice(self._running()), any_line(self._proxy, rng)
+        self.expect_trouble()
+        self._gun.load(node, moment)
+        return f"{node.name} {moment}"
+
+    def unload(self) -> None:
+        """If that gateway was killed, start it again; else it is not killed any more."""
+        node = self._gun.unload()
+        if node is not None and node.running:
+            self._replace(node)
+
+    def _replace(self, node: Process) -> None:
+        node.stop(signal.SIGKILL)
+        node.start()
+        if self._kind == "memory":
+            self.losses += 1
 
     def _end(self, rng: Random, number: signal.Signals) -> str:
         node = rng.choice(self._running())
