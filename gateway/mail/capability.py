@@ -11,7 +11,9 @@ MAX_MAILBOX_NAME_OCTETS: Final = 255
 MAX_ATTACHMENTS_OCTETS: Final = 50_000_000
 
 
-def account_capability(sorts: tuple[str, ...]) -> dict[str, Any]:
+def account_capability(
+    sorts: tuple[str, ...], *, may_create_top_level: bool = True
+) -> dict[str, Any]:
     """The capability of one account; `sorts` are those that Email/query knows."""
     return {
         "maxMailboxesPerEmail": None,
@@ -19,5 +21,5 @@ def account_capability(sorts: tuple[str, ...]) -> dict[str, Any]:
         "maxSizeMailboxName": MAX_MAILBOX_NAME_OCTETS,
         "maxSizeAttachmentsPerEmail": MAX_ATTACHMENTS_OCTETS,
         "emailQuerySortOptions": list(sorts),
-        "mayCreateTopLevelMailbox": False,
+        "mayCreateTopLevelMailbox": may_create_top_level,
     }

@@ -17,8 +17,8 @@ MAILBOX = DataType(
         Property("name", LISTED, settable=Settable(STRING)),
         Property("parentId", LISTED, settable=Settable(nullable(ID), None, refers=True)),
         Property("role", LISTED, settable=Settable(nullable(STRING), None)),
-        # Roles come first and the others later, so that 0 would be no good default.
-        Property("sortOrder", LISTED, settable=Settable(UNSIGNED_INT, ABSENT)),
+        # Roles come first and the others later, so that 0 would be no good default. Null is that.
+        Property("sortOrder", LISTED, settable=Settable(nullable(UNSIGNED_INT), ABSENT)),
         Property("totalEmails", COUNTED),
         Property("unreadEmails", COUNTED),
         Property("totalThreads", COUNTED),

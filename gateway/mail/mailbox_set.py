@@ -120,7 +120,7 @@ class MailboxSetting:
         place = Place(
             object_["parentId"], _name(object_["name"], object_["parentId"]), object_["role"]
         )
-        _check(place.name, place.role, object_.get("sortOrder", 0))
+        _check(place.name, place.role, object_.get("sortOrder") or 0)
         self._check_parent(place.parent_id)
         return Wish(place, object_.get("sortOrder"), object_["isSubscribed"])
 

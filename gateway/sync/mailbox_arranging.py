@@ -36,9 +36,18 @@ _REASONS = {
 log = get_logger(__name__)
 
 
-def objection_to(refused: CommandRefused) -> Objection:
+# RFC 5530 has no code for a name that is too long, and servers find others. File systems have 255
+# octets for a name, which Maildir++ takes for all levels together.
+_LONG = 200
+_MAY_BE_FOR_LENGTH = (Reason.REFUSED, Reason.NOT_FOUND, Reason.UNAVAILABLE)
+
+
+def objection_to(refused: CommandRefused, new_name: bytes = b"") -> Objection:
     """What a refused CREATE, RENAME or DELETE stands for."""
-    return Objection(_REASONS.get(code_of_mailbox(refused) or "", Reason.REFUSED))
+    reason = _REASONS.get(code_of_mailbox(refused) or "", Reason.REFUSED)
+    if reason in _MAY_BE_FOR_LENGTH and len(new_name) > _LONG:
+        reason = Reason.NAME
+    return Objection(reason)
 
 
 def places(data: AccountData) -> dict[str, Place]:
@@ -108,7 +117,7 @@ class Arrangement:
             return error.objection
         except CommandRefused as refused:
             self._settings.aside.pop(to, None)
-            return objection_to(refused)
+            return objection_to(refused, to)
         self._settings.aside.pop(old, None)
         self.names.rename(move.id, to)
         now = self._now[move.id]

@@ -76,7 +76,7 @@ class MailboxWriting:
             except NoName as error:
                 results[key[1:]] = error.objection
             except CommandRefused as refusal:
-                results[key[1:]] = _of_parent(objection_to(refusal))
+                results[key[1:]] = _of_parent(objection_to(refusal, wire))
         await self._writing.refresh()
         found = {cid: self._with_wire(wire, before) for cid, wire in made.items()}
         created = {cid: id_ for cid, id_ in found.items() if id_ is not None}
@@ -137,6 +137,7 @@ class MailboxWriting:
         arrangement = self._arrangement()
         async with self._account.unobserved():
             refused |= await arrangement.reach(left)
+            await self._subscribe_anew(before, arrangement.names.by_id)
         await self._take_back({id_ for id_ in asked if id_ in refused}, asked, choices, before)
         await self._writing.refresh()
         data.renamed.clear()
@@ -160,6 +161,15 @@ class MailboxWriting:
             except CommandRefused as refusal:
                 refused[id_] = objection_to(refusal)
         return refused
+
+    async def _subscribe_anew(
+        self, before: Mapping[str, Mailbox], wires: Mapping[str, bytes]
+    ) -> None:
+        """RFC 9051 §6.3.6: RENAME leaves subscriptions with the names."""
+        kept = {*wires.values()}
+        moved = [m for m in before.values() if m.wire != wires[m.id] and m.is_subscribed and m.wire]
+        on = {wires[m.id] for m in moved}
+        await self._commands.subscribe_all(on, {m.wire for m in moved if m.wire} - kept)
 
     def _asked_choices(
         self, asked: Mapping[str, Wish], before: Mapping[str, Mailbox]
@@ -196,7 +206,6 @@ class MailboxWriting:
     async def _put_right(self, before: Mapping[str, Mailbox], done: Mapping[str, Wish]) -> None:
         """Subscriptions and roles stay with their mailboxes, whatever they are called now."""
         now = self._writing.data.mailboxes
-        wires = {m.wire for m in now.values()}
         on, off = set[bytes](), set[bytes]()
         for id_, was in before.items():
             mailbox, wish = now.get(id_), done.get(id_)
@@ -204,8 +213,6 @@ class MailboxWriting:
                 continue
             asked = wish.is_subscribed if wish is not None else None
             wanted = was.is_subscribed if asked is None else asked
-            if mailbox.wire != was.wire and was.wire is not None and was.wire not in wires:
-                off.add(was.wire)
             if mailbox.is_subscribed != wanted and (mailbox.wire != was.wire or asked is not None):
                 (on if wanted else off).add(mailbox.wire)
         await self._commands.subscribe_all(on, off)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sync.roles import assign
+from gateway.sync.mailbox_choice import NO_ROLE
+from gateway.sync.roles import ROLES, assign, chosen
 
 # RFC 8621 §10.5.1: the IANA registry "IMAP Mailbox Name Attributes", as of these RFCs.
 REGISTERED = {"all", "archive", "drafts", "flagged", "important", "inbox", "junk", "sent", "trash"}
@@ -117,3 +118,47 @@ def test_names_in_the_users_language_are_known(name: str, role: str | None) -> N
 def test_names_mean_nothing_below_the_root_or_where_no_mail_can_be() -> None:
     assert roles_of(("Sent", "", False), ("Trash", "\\noselect", True)) == [None, None]
     assert roles_of(("x", "\\sent", False)) == ["sent"]
+
+
+# --- what was chosen ----------------------------------------------------------------------------
+
+choices = st.dictionaries(
+    st.sampled_from("abcdef"), st.sampled_from([None, NO_ROLE, "sent", "trash", "junk", "inbox"])
+)
+given_roles = st.dictionaries(
+    st.sampled_from("abcdef"), st.sampled_from(["inbox", "sent", "trash", "junk"])
+).map(lambda found: {id_: role for role, id_ in {r: i for i, r in found.items()}.items()})
+
+
+@pytest.mark.checklist("L04")
+@given(given_roles, choices)
+def test_what_was_chosen_has_its_way_and_no_role_is_there_twice(
+    by_server: dict[str, str], picked: dict[str, str | None]
+) -> None:
+    roles = chosen(by_server, picked)
+    assert len(set(roles.values())) == len(roles)
+    inboxes = [id_ for id_, role in by_server.items() if role == "inbox"]
+    assert [id_ for id_, role in roles.items() if role == "inbox"] == inboxes
+    for id_, role in picked.items():
+        if id_ in inboxes or role in (None, "inbox"):
+            continue
+        assert roles.get(id_) == (role or None) or role in roles.values()
+    for id_, role in by_server.items():
+        if picked.get(id_) is None and role not in picked.values():
+            assert roles[id_] == role
+
+
+@pytest.mark.checklist("L04")
+def test_role_that_was_given_up_goes_to_no_other() -> None:
+    """The server's second candidate is not what anybody chose."""
+    listed = [
+        ("a", "Sent", frozenset({"\\sent"}), True),
+        ("b", "Old sent", frozenset({"\\sent"}), True),
+    ]
+    assert chosen(assign(listed), {"a": NO_ROLE}) == {}
+
+
+@pytest.mark.checklist("L04")
+def test_roles_are_those_that_are_registered() -> None:
+    """RFC 9979 has three more."""
+    assert REGISTERED | {"memos", "scheduled", "snoozed"} == ROLES

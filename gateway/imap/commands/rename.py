@@ -13,9 +13,13 @@ from gateway.imap.wire.responses import Tagged
 
 
 class Rename(Command[None]):
-    """RENAME of a mailbox, by wire names; the mailboxes under it go along."""
+    """RENAME of a mailbox, by wire names; the mailboxes under it go along.
+
+    Where it goes may be another quota root.
+    """
 
     name: ClassVar[str] = "RENAME"
+    stores: ClassVar[bool] = True
 
     def __init__(self, mailbox: bytes, to: bytes) -> None:
         self._mailbox = mailbox
