@@ -145,9 +145,9 @@ Capabilities = dict[str, dict[str, Any]]
 class Services:
     """The endpoints' view of the gateway.
 
-    `capabilities` are those of the server besides core; `account_capabilities` gives an account's.
-    It takes what is shared, too, in place of its account. `open_blob` gives None for a blob that the
-    account does not have, whoever else has it.
+    `capabilities` are those of the server besides core; `account_capabilities` gives those of an
+    account, or of what is shared. `open_blob` gives None for a blob that the account does not have,
+    whoever else has it.
     """
 
     server: ServerConfig

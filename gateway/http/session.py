@@ -11,7 +11,6 @@ from gateway.http.forwarded import base_url
 from gateway.http.services import Account, Services, Share
 from gateway.jmap import ijson, session
 
-
 SHARED_SECONDS: Final = 1.0
 """A client that fetches the Session object sees what was shared so long ago."""
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from gateway.imap.commands.examine import leave
 from gateway.imap.commands.noop import Noop
 from gateway.imap.commands.notify import OVERFLOW, Notify, has_overflowed, tells_of_change
-from gateway.imap.commands.status import mailbox_octets
+from gateway.imap.commands.status import StatusOf, mailbox_octets
 from gateway.imap.connection import Connection
 from gateway.imap.errors import CommandRefused, ConnectionLost, ServerBusy
 from gateway.imap.wire.responses import Untagged
@@ -68,6 +68,9 @@ class NotifyWatch:
         for command in leave(connection):
             await connection.run(command)
         self._named = self._choose()
+        # Dovecot tells nothing of a user of whom the session has looked at nothing yet.
+        first = {id(account): wire for wire, account in self._named.items()}
+        await connection.run_all(*(StatusOf(wire, ("MESSAGES",)) for wire in first.values()))
         others_news, connection.on_unsolicited = connection.on_unsolicited, self._hear
         try:
             await connection.run(Notify(sorted(self._named)))
@@ -77,8 +80,8 @@ class NotifyWatch:
         accounts = [each for each in self._accounts() if each.is_own] + [*self._named.values()]
         try:
             for account in accounts:
-                named = (wire for wire, each in self._named.items() if each is account)
-                account.told_of = frozenset(named)
+                named = frozenset(wire for wire, each in self._named.items() if each is account)
+                account.told_of = None if any(map(_is_passed_over, named)) else named
             self._changed()  # what came before it
             while not stop.is_set():
                 await self._hear_on(stop)
@@ -131,3 +134,11 @@ class NotifyWatch:
         elif self._overflow.is_set():
             self._changed()
             raise ServerBusy(OVERFLOW, "too much to tell")
+
+
+def _is_passed_over(wire: bytes) -> bool:
+    """Whether Dovecot passes over a mailbox: another user's inbox that is called INBOX.
+
+    It is so where mail_shared_explicit_inbox is set; else the inbox has the name of the user.
+    """
+    return wire[-6:].upper() in (b"/INBOX", b".INBOX")

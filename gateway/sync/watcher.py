@@ -32,6 +32,9 @@ from gateway.sync.watch_notify import NotifyWatch, can_notify
 
 POLL_SECONDS = 60.0
 """Between two looks for what the server would not tell."""
+SHARED_SECONDS = 15.0
+"""Between two looks at what others share while somebody listens: of much of it IMAP has no way to
+tell, and a look is at few mailboxes."""
 SAFETY_SECONDS = 600.0
 """Between two looks while the server reports everything, as reports may get lost."""
 LOOK_SHARE = 0.01
@@ -131,6 +134,8 @@ class Watch:
     def _until_look(self) -> float:
         # Dovecot's NOTIFY passes over some changes of the list of mailboxes.
         least = SAFETY_SECONDS if self._watcher.server_events else POLL_SECONDS
+        if not (self.is_own or self.vouches or self._watcher.server_events):
+            least = SHARED_SECONDS
         # Watchers that lost a server at the same time are not to look at the same time for ever.
         return max(least, self.look_seconds / LOOK_SHARE) * random.uniform(0.8, 1.0)  # noqa: S311
 

@@ -251,7 +251,7 @@ async def test_mailboxes_of_an_account_come_and_go(
 async def test_nobody_gets_at_what_is_not_shared_with_them(
     connect: Connect, server: Dovecot, ann: User, bob: User
 ) -> None:
-    """RFC 8620 §8.4, RFC 8621 §9.5: by whatever id of an account, a mailbox, a message or a blob."""
+    """RFC 8620 §8.4, RFC 8621 §9.5: by whatever id of an account, mailbox, message or blob."""
     carol = server.add_user()
     server.create(bob, "Work", "Private")
     share(server, bob, "Work", ann.username, "lrswite")

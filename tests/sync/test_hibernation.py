@@ -63,11 +63,11 @@ async def test_one_who_becomes_active_is_woken_up(
     async with watching(server.imap_port, user, active=False) as watched:
         await watched.on_inbox()
         await until(lambda: processes(server, "imap") == 0)
-        watched.watcher.active = True
+        watched.watch.active = True
         await watched.until(vouches=True)
         assert processes(server, "imap") == 1
         await asyncio.to_thread(server.append_all, user, "Sent", [letter(1)])
         await watched.change()
-        watched.watcher.active = False
+        watched.watch.active = False
         await watched.on_inbox()
         await until(lambda: processes(server, "imap") == 0)

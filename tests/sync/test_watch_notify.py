@@ -7,12 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gateway.imap.commands.namespace import Namespace, Namespaces
 from gateway.sync import watch_notify, watcher
-from gateway.sync.watch_notify import outside
 from tests.servers.mail_server import User
 from tests.servers.scripted import Peer, Received, Scripted
 from tests.servers.small import Small
@@ -89,7 +85,7 @@ async def test_whatever_is_told_of_mailboxes_is_a_change(event: bytes) -> None:
         it.told.clear()
         await peer.send(b"* OK Still here", event)
         await it.change()
-        assert it.watcher.vouches
+        assert it.watch.vouches
 
 
 async def test_too_much_to_tell_counts_as_a_change_of_everything() -> None:
@@ -147,9 +143,9 @@ async def test_where_notify_is_refused_the_inbox_is_watched(refusal: bytes) -> N
     small = Refusing()
     async with watched(small) as (it, server):
         await asyncio.wait_for(small.idling.wait(), SECONDS)
-        assert not it.watcher.vouches
-        it.watcher.active = False
-        it.watcher.active = True
+        assert not it.watch.vouches
+        it.watch.active = False
+        it.watch.active = True
         await it.change()
         assert [each.line for each in server.received].count(SET) == 1
         assert server.most_open == 1
@@ -228,27 +224,67 @@ async def test_a_server_that_lets_nobody_in_is_left_alone(
     assert all(pause >= 150.0 for pause in pauses[8:])
 
 
-_NAMES = st.sampled_from([b"INBOX", b"INBOX.x", b"user.bob", b"Shared", b"shared/a", b"a", b"NIL"])
+# --- accounts that others share -----------------------------------------------------------------
 
 
-@given(st.sets(_NAMES))
-def test_without_namespaces_all_mailboxes_are_the_users_own(wires: set[bytes]) -> None:
-    """RFC 2342 §5"""
-    assert outside(wires, Namespaces()) == []
+def naming(*wires: bytes) -> bytes:
+    """The command that is to be told of these mailboxes, too."""
+    events = SET.partition(b"(personal ")[2].removesuffix(b")")
+    return SET + b" (mailboxes (%s) %s)" % (b" ".join(wires), events)
 
 
-@given(st.sets(_NAMES))
-def test_mailboxes_are_outside_by_their_longest_prefix(wires: set[bytes]) -> None:
-    """RFC 2342 §5: as Cyrus has them, where what has no prefix is shared."""
-    places = Namespaces(
-        personal=(Namespace("INBOX.", "."),),
-        other=(Namespace("user.", "."),),
-        shared=(Namespace("", "."),),
-    )
-    assert set(outside(wires, places)) == wires - {b"INBOX", b"INBOX.x"}
+async def test_mailboxes_that_others_share_are_named_while_they_are_used() -> None:
+    """RFC 5465 §6.6: and what is told of one of them concerns that account alone."""
+    small = Notifying()
+    async with watched(small) as (it, server):
+        await small.notified()
+        await it.until(vouches=True)
+        bob = it.join(b"shared/bob", b"shared/bob/a b")
+        assert not bob.watch.vouches
+        bob.watch.active = True
+        peer = await small.notified()
+        await it.until(vouches=True)
+        await bob.until(vouches=True)
+        assert server.received[-1].line == naming(b"shared/bob", b'"shared/bob/a b"')
+        for line, own, bobs in (
+            (b"* STATUS shared/bob (MESSAGES 3)", 0, 1),
+            (b"* STATUS INBOX (MESSAGES 3)", 1, 0),
+            (b'* LIST () "/" shared/bob/new', 1, 1),
+        ):
+            it.told.clear()
+            bob.told.clear()
+            before = it.changes, bob.changes
+            await peer.send(line)
+            await (it if own else bob).change()
+            assert (it.changes - before[0], bob.changes - before[1]) == (own, bobs)
 
 
-def test_prefixes_are_compared_as_the_server_spells_them() -> None:
-    """RFC 3501 §5.1.3"""
-    places = Namespaces(other=(Namespace("Geräte/", "/"),))
-    assert outside([b"Ger&AOQ-te/a", b"Ger"], places) == [b"Ger&AOQ-te/a"]
+async def test_mailboxes_that_come_to_be_shared_are_named_soon() -> None:
+    """RFC 5465 §6.6: the account says when it has others; fewer are no reason for anything."""
+    small = Notifying()
+    async with watched(small) as (it, server):
+        bob = it.join(b"shared/bob", b"shared/bob/a")
+        bob.watch.active = True
+        while server.received[-1].line != naming(b"shared/bob", b"shared/bob/a"):
+            await small.notified()
+        await bob.until(vouches=True)
+        bob.list(b"shared/bob")
+        assert bob.watch.vouches
+        bob.list(b"shared/bob", b"shared/bob/b")
+        assert not bob.watch.vouches
+        await small.notified()
+        await bob.until(vouches=True)
+        assert server.received[-1].line == naming(b"shared/bob", b"shared/bob/b")
+
+
+async def test_of_an_account_with_too_many_mailboxes_nothing_is_told() -> None:
+    """RFC 7162 §4: a command line has its limits; the others are told of all the same."""
+    small = Notifying()
+    async with watched(small) as (it, server):
+        many = it.join(*(b"shared/many/%d" % number for number in range(2000)))
+        bob = it.join(b"shared/bob")
+        many.watch.active = bob.watch.active = True
+        while server.received[-1].line != naming(b"shared/bob"):
+            await small.notified()
+        await bob.until(vouches=True)
+        assert not many.watch.vouches

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.imap.commands.list import list_mailboxes
 from gateway.imap.commands.namespace import namespaces
+from gateway.imap.commands.status import Status
 from gateway.imap.connection import Connection, Credentials, Endpoint
 from gateway.imap.pool import Pool
 from gateway.sync.mailboxes import Mailbox, tree
@@ -26,15 +27,30 @@ class Listed:
 
 
 @dataclass
-class Watching:
-    """A watcher at work; `changes` counts what it told."""
+class Told:
+    """One account that is watched; `changes` counts what it was told."""
 
-    pool: Pool
     listed: Listed
-    connections: list[Connection] = field(default_factory=list)
     changes: int = 0
     told: asyncio.Event = field(default_factory=asyncio.Event)
-    watcher: Watch = field(init=False)
+    watch: Watch = field(init=False)
+
+    def list(self, *wires: bytes) -> None:
+        """Have these mailboxes from now on."""
+        self.listed.mailboxes = {
+            wire.decode(): Mailbox(
+                id=wire.decode(),
+                wire=wire,
+                path=(wire.decode(),),
+                parent_id=None,
+                role=None,
+                is_subscribed=False,
+                rights="lr",
+                status=Status(),
+            )
+            for wire in wires
+        }
+        self.watch.listed()
 
     def on_change(self) -> None:
         """Called by the watcher."""
@@ -49,8 +65,24 @@ class Watching:
     async def until(self, *, vouches: bool) -> None:
         """Wait until the watcher vouches, or no longer does; each comes with a change told."""
         async with asyncio.timeout(SECONDS):
-            while self.watcher.vouches != vouches:
+            while self.watch.vouches != vouches:
                 await asyncio.sleep(0.01)
+
+
+@dataclass
+class Watching(Told):
+    """A watcher at work on a user's own account."""
+
+    pool: Pool = field(kw_only=True)
+    connections: list[Connection] = field(default_factory=list)
+    watcher: Watcher = field(init=False)
+
+    def join(self, *wires: bytes) -> Told:
+        """Watch one more account, which has these mailboxes."""
+        other = Told(Listed())
+        other.watch = self.watcher.join(other.listed, other.on_change)
+        other.list(*wires)
+        return other
 
     async def on_inbox(self) -> Connection:
         """Wait until the inbox is watched; gives the connection."""
@@ -88,11 +120,12 @@ async def watching(
         return connection
 
     pool = Pool(connect, connections)
-    made = Watching(pool, Listed(), opened)
+    made = Watching(Listed(), pool=pool, connections=opened)
     await made.look()
-    made.watcher = Watcher(pool, server_events=server_events).join(made.listed, made.on_change)
-    made.watcher.active = active
-    running = asyncio.create_task(made.watcher.run())
+    made.watcher = Watcher(pool, server_events=server_events)
+    made.watch = made.watcher.join(made.listed, made.on_change)
+    made.watch.active = active
+    running = asyncio.create_task(made.watch.run())
     try:
         yield made
         if running.done():
