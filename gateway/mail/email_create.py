@@ -32,7 +32,7 @@ from gateway.sync.appending import Letter
 from gateway.sync.data import AccountData
 from gateway.sync.turns import Turns, off_loop
 
-_DOMAIN = re.compile(rb"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
+_DOMAIN = re.compile(rb"[A-Za-z0-9-]{1,63}(?>(?:\.[A-Za-z0-9-]{1,63})+)")
 _NO_DOMAIN: Final = "localhost"
 
 

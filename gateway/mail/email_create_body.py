@@ -25,9 +25,9 @@ from gateway.mime.compose_parameters import parameterized, token
 from gateway.mime.limits import MAX_DEPTH, MAX_PARTS
 
 _LISTS: Final = ("textBody", "htmlBody", "attachments")
-_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+'-]+/[a-z0-9!#$&^_.+'-]+")
-_LANGUAGE = re.compile(r"[A-Za-z0-9]{1,8}(?:-[A-Za-z0-9]{1,8})*")
-_LOCATION = re.compile(r"[^\s\x00-\x20\x7f-\xa0]+")
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+'-]++/[a-z0-9!#$&^_.+'-]++")
+_LANGUAGE = re.compile(r"[A-Za-z0-9]{1,8}(?>(?:-[A-Za-z0-9]{1,8})*)")
+_LOCATION = re.compile(r"[^\s\x00-\x20\x7f-\xa0]++")
 # Octets of a location on one line; readers put the lines together (RFC 2557 §4.4).
 _LOCATION_LINE = 70
 _KINDS: Final[Mapping[str, Kind]] = {

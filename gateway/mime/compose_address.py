@@ -14,14 +14,14 @@ from gateway.mime import compose_words
 from gateway.mime.compose_field import MAX_WORD, Unwritable, checked
 from gateway.mime.limits import MAX_ADDRESSES
 
-_ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
-_DOT_ATOM = rf"{_ATEXT}+(?:\.{_ATEXT}+)*"
-_LITERAL = r"\[[!-Z^-~]*\]"
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_ATEXT = r"A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff"
+_DOT_ATOM = rf"[{_ATEXT}]++(?>(?:\.[{_ATEXT}]++)*)"
+_LITERAL = r"\[[!-Z^-~]*+\]"
+_QUOTED = r'"(?>(?:[^"\\]++|\\.)*)"'
 _BARE = re.compile(rf"{_DOT_ATOM}@{_DOT_ATOM}")
 # Also with dots where none may be, as some addresses in use have them.
-_ADDR_SPEC = re.compile(rf"(?:(?:{_ATEXT}|\.)+|{_QUOTED})@(?:{_DOT_ATOM}|{_LITERAL})")
-_UNFINISHED = re.compile(rf"(?:{_ATEXT}|[.@])*")
+_ADDR_SPEC = re.compile(rf"(?:[.{_ATEXT}]++|{_QUOTED})@(?:{_DOT_ATOM}|{_LITERAL})")
+_UNFINISHED = re.compile(rf"[.@{_ATEXT}]*+")
 
 
 def addresses(value: Any) -> list[bytes]:

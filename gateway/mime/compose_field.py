@@ -19,7 +19,7 @@ MAX_WORD: Final = 900
 # After a name that is longer, the value begins on a line of its own where the first is too short.
 _LONG_NAME = 40
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
-_WORD = re.compile(r"[ \t]*[^ \t]+")
+_WORD = re.compile(r"[ \t]*+[^ \t]++")
 
 
 class Unwritable(ValueError):

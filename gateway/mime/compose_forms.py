@@ -11,10 +11,10 @@ from gateway.mime import compose_address, compose_field, compose_words, headers
 from gateway.mime.compose_field import MAX_LINE, MAX_WORD, Unwritable, checked, field
 from gateway.mime.headers import Form
 
-_BRACKETED = re.compile(r"[^\s<>\u0080-\u009f]+")
+_BRACKETED = re.compile(r"[^\s<>\u0080-\u009f]++")
 # RFC 8620 §1.4, RFC 3339 §5.6; a leap second is written as the one before, as it is read.
 _DATE = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)(\.\d++)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

@@ -13,11 +13,11 @@ from gateway.mime.compose_field import Unwritable, checked, field
 MAX_PARAMETER: Final = 4_096
 """Octets of the value of a parameter, at most."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`{|}~]+")
-_PLAIN = re.compile(r"[A-Za-z0-9+\-.^_]+")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`{|}~]++")
+_PLAIN = re.compile(r"[A-Za-z0-9+\-.^_]++")
 _NAME = re.compile(r"[A-Za-z0-9!#$&+\-.^_`{|}~]{1,64}")
 # Of the rest, quoted-pairs, and what looks like an encoding, not all readers take alike.
-_QUOTABLE = re.compile(r"(?! )(?!.*=\?)[ !#$&-)+-\[\]-~]*(?<! )")
+_QUOTABLE = re.compile(r"[ !#$&-)+-\[\]-~]*+")
 # RFC 2231 §7: attribute-char.
 _AS_IS = frozenset((ascii_letters + digits + "!#$&+-.^_`{|}~").encode())
 _PERCENT = tuple(chr(octet) if octet in _AS_IS else f"%{octet:02X}" for octet in range(256))
@@ -49,7 +49,7 @@ def _parameter(name: str, value: str) -> Iterator[str]:
     room = max(_MAX_PIECE, 70 - len(name))
     if _PLAIN.fullmatch(value) and len(value) <= room:
         yield f" {name}={value}"
-    elif _QUOTABLE.fullmatch(value) and len(value) <= room:
+    elif _QUOTABLE.fullmatch(value) and "=?" not in value and len(value) <= room:
         yield f' {name}="{value}"'
     else:
         yield from _extended(name, value)

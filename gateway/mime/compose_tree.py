@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from gateway.mime.compose import NewPart
 
-_LINK = re.compile(r"""cid:([^\s"'<>()]+)""", re.IGNORECASE)
+_LINK = re.compile(r"""cid:([^\s"'<>()]++)""", re.IGNORECASE)
 
 
 def implied(text: NewPart | None, html: NewPart | None, attachments: Sequence[NewPart]) -> NewPart:

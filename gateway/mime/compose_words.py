@@ -14,9 +14,9 @@ _MAX_ENCODED_WORD = 75
 # The shortest that is worth while on the line of a long name.
 _MIN_ROOM = 36
 _FRAME = len("=?utf-8?Q??=")
-_PLAIN = re.compile(r"[!-~]+(?:[ \t]+[!-~]+)*")
-_ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
-_ATOMS = re.compile(rf"{_ATOM}(?: {_ATOM})*")
+_PLAIN = re.compile(r"[!-~]++(?>(?:[ \t]++[!-~]++)*)")
+_ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]++"
+_ATOMS = re.compile(rf"{_ATOM}(?>(?: {_ATOM})*)")
 _SPECIAL_IN_QUOTES = re.compile(r'["\\]')
 # RFC 2047 §5(3): what an encoded-word in a phrase may have; in text it may have more.
 _AS_IS = (ascii_letters + digits + "!*+-/").encode()
