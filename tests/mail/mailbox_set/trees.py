@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.imap.wire import modutf7
-from tests.mail.client import Client
+from gateway.store.base import Store
+from tests.mail.client import Client, connected
 from tests.servers import cyrus_config, dovecot_config
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
@@ -29,6 +33,10 @@ SERVERS: dict[str, dovecot_config.Options | cyrus_config.Options] = {
     "cyrus-below-inbox": cyrus_config.Options(altnamespace=False, unixhierarchysep=False),
     "cyrus-no-ids": cyrus_config.Options(without=("OBJECTID", "DIGEST=SHA1", "LIST-METADATA")),
 }
+every_server = pytest.mark.parametrize("server", SERVERS, indirect=True)
+some_servers = pytest.mark.parametrize(
+    "server", ["dovecot-below-inbox", "dovecot-plain", "cyrus"], indirect=True
+)
 _LIST = re.compile(rb'\((?P<attributes>[^)]*)\) "(?P<delimiter>.)" "?(?P<name>[^"]*)"?')
 
 
@@ -136,3 +144,9 @@ class Tree:
         assert await self.records() == before
         error: dict[str, Any] = answer[f"not{done.capitalize()}"][key]
         return error
+
+
+async def reborn(server: MailServer, user: User, store: Store, tmp_path: Path) -> dict[str, Any]:
+    """The Mailboxes as a gateway shows them that is started anew on that store."""
+    async with connected(server, user, tmp_path, store) as client:
+        return await Tree(client).records()

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from gateway.store.base import Store, StoreUnavailable
 from gateway.store.opening import open_store
 from tests.mail.client import Client, Refused, connected
-from tests.mail.mailbox_tree import Tree, on_server
+from tests.mail.mailbox_set.trees import Tree, on_server
 from tests.mail.messages import mail
 from tests.servers.between import between
 from tests.servers.dovecot import Dovecot
@@ -396,38 +394,3 @@ async def test_what_the_store_does_not_take_is_not_done(
     # No mailbox can be put aside, either, and nothing is tried that could leave one there.
     answer = await _set(tree, {"update": {"a": {"name": "y"}, "y": {"name": "a"}}})
     assert len(answer["notUpdated"]) == 2
-
-
-NAMES = st.sampled_from("wxyz")
-
-
-@settings(
-    max_examples=8,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(st.lists(st.tuples(st.integers(0, 5), st.one_of(st.none(), st.integers(0, 5)), NAMES)))
-@pytest.mark.checklist("L15", "L02", "L03")
-async def test_what_is_told_of_any_batch_is_so(
-    tree: Tree,
-    dovecot: Dovecot,
-    mailuser: User,
-    wanted: list[tuple[int, int | None, str]],
-) -> None:
-    """RFC 8620 §5.3: what was updated is as was asked, and all else as it was."""
-    for number in range(6):
-        if f"m{number}" not in await tree.ids():
-            await tree.set(create={"k": {"name": f"m{number}"}})
-    ids = await tree.ids()
-    mailboxes = [ids[path] for path in sorted(ids.keys() - DEFAULT)][:6]
-    before = {m["id"]: m for m in (await tree.records()).values()}
-    changes = {
-        mailboxes[n]: {"parentId": None if p is None else mailboxes[p], "name": name}
-        for n, p, name in wanted
-    }
-    answer = await tree.set(update=changes)
-    after = {m["id"]: m for m in (await tree.records()).values()}
-    for id_, mailbox in after.items():
-        done = changes[id_] if id_ in (answer["updated"] or {}) else before[id_]
-        assert (mailbox["parentId"], mailbox["name"]) == (done["parentId"], done["name"])
-    assert on_server(dovecot, mailuser) - DEFAULT == (await tree.ids()).keys() - DEFAULT

@@ -1,0 +1,1 @@
+"""RFC 8621 §2.5: tests of Mailbox/set."""
