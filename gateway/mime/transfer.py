@@ -329,7 +329,7 @@ class _Uuencode:
         elif line.rstrip(_WHITE) == b"end":
             self._state = "after"
         elif self._state == "inside" and line:
-            count = (line[0] - 32) & 63
+            count = (line.translate(self._ALPHABET)[0] - 32) & 63
             characters = 1 + (count * 4 + 2) // 3  # what fills up the last group may be anything
             clean = line[:characters].translate(self._ALPHABET)
             self.problem = self.problem or clean != line[:characters]

@@ -186,6 +186,7 @@ def test_uuencoded_octets_come_back(octets: bytes, end: bytes, name: str, before
         (b" " * 5000 + b"begin 644 a\n`\nend\n", b" " * 5000 + b"begin 644 a\n`\nend\n"),
         (b"begin 644 a\n#86)C\n", b"abc"),  # no end
         (b"begin 644 a\n#86\x80C\n`\nend\n", b"a`#"),  # not its alphabet
+        (b"begin 644 a\n\r=\n`\nend\n", b""),  # nor is that a number
     ],
 )
 def test_malformed_uuencode_is_told(octets: bytes, decoded: bytes) -> None:
