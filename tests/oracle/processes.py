@@ -27,7 +27,8 @@ _READY = re.compile(rb"Session: http://([^:]+):(\d+)/")
 class Process:
     """One gateway: the same one, by its name, however often it is started again.
 
-    `started_at` is when that was done last (time.monotonic).
+    `started_at` is when that was done last (time.monotonic), `ready_at` when it was found to be
+    ready.
     """
 
     def __init__(self, name: str, directory: Path, environment: dict[str, str]) -> None:
@@ -39,7 +40,7 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
         self._address: tuple[str, int] | None = None
         self._log_start = 0
-        self.started_at = float("-inf")
+        self.started_at = self.ready_at = float("-inf")
         self._read = 0
 
     @property
@@ -72,6 +73,7 @@ class Process:
                 ready = _READY.search(log.read())
             if ready:
                 self._address = (ready[1].decode(), int(ready[2]))
+                self.ready_at = time.monotonic()
             elif self._process is None or self._process.poll() is not None:
                 raise Violation("I9", f"{self.name} does not start", self.tail())
             elif time.monotonic() > deadline:

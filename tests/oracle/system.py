@@ -134,7 +134,9 @@ class System:
     def is_trouble(self) -> bool:
         """Whether a request may fail now."""
         self._read_log()
-        return time.monotonic() < max(self._trouble, self._proxy.harmed) + _TROUBLE_SECONDS
+        # Only then does a gateway find what others have done, and they what it does.
+        ready = max(node.ready_at for node in self._nodes)
+        return time.monotonic() < max(self._trouble, self._proxy.harmed, ready) + _TROUBLE_SECONDS
 
     def expect_trouble(self) -> None:
         """Requests may fail from now on for a while."""
