@@ -42,10 +42,21 @@ class Client:
     accounts: by id, with those of others that the user may use as well.
     """
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, gateway: Accounts | None = None) -> None:
         self.account = account
+        self._gateway = gateway
         self.accounts = {account.id: account}
         self._unexpected: list[Exception] = []
+
+    async def shared(self) -> dict[str, Client]:
+        """What others share with the user, by the names of its accounts."""
+        assert self._gateway is not None
+        found = {}
+        for id_, share in (await self._gateway.shared(self.account, 0.0)).items():
+            account = await self._gateway.open(self.account, id_)
+            assert account is not None
+            found[share.name] = Client(account)
+        return found
 
     async def request(self, *calls: tuple[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
         """The responses to calls of one request; `accountId` is added, call ids are "0", "1"..."""
@@ -143,6 +154,7 @@ async def connected(
     store = store or open_store("memory://", b"x" * 32, directory)
     accounts = Accounts(Settings(endpoint, None), store)
     try:
-        yield Client(await accounts.login(user.username, user.password, "10.0.0.1"))
+        account = await accounts.login(user.username, user.password, "10.0.0.1")
+        yield Client(account, accounts)
     finally:
         await accounts.close()

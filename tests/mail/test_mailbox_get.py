@@ -306,7 +306,8 @@ async def test_rights_in_a_shared_mailbox_are_those_of_its_acl(
     with server.imap(owner) as imap:
         for name, letters in granted.items():
             assert imap.setacl(name, other.username, letters)[0] == "OK"
-    mailboxes = await by_name(await connect(server, other))
+    shared = await (await connect(server, other)).shared()
+    mailboxes = await by_name(shared[owner.username])
     allowed = {
         name: {right for right, is_allowed in m["myRights"].items() if is_allowed}
         for name, m in mailboxes.items()
