@@ -1,13 +1,14 @@
 r"""RFC 9051 §6.4.3: messages that were flagged \Deleted to be removed, and were not removed yet.
 
 Such a copy does not exist for JMAP, so no plan has anything left to do about it. But it is still
-there for others, and takes room: it has to go after all, or to be as it was.
+there for others, and takes room: it has to go after all, or to be as it was. So have those of
+others, whose flag was taken away for the moment (gateway.imap.commands.expunge).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import numpy as np
 
@@ -15,42 +16,64 @@ from gateway.sync.data import AccountData
 from gateway.sync.keywords import DELETED, select
 from gateway.sync.write_plan import Action, Step, Verb
 
+Kept = defaultdict[tuple[int, int], set[int]]
+"""UIDs by the number of their mailbox and its UIDVALIDITY."""
+
+_FLAG = frozenset({"\\Deleted"})
+
 
 class Removals:
-    """The messages that are being removed."""
+    """The messages that are being removed, and those in their way."""
 
     def __init__(self) -> None:
-        self._begun: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
+        self._begun: Kept = defaultdict(set)
+        self._unflagged: Kept = defaultdict(set)
 
     def note(self, data: AccountData, step: Step) -> None:
         """A step that removes messages from their mailbox is about to be taken."""
-        number = step.action.number
-        self._begun[number, data.index.mailbox(number).uidvalidity] |= step.rows
+        self._begun[_key(data, step.action.number)] |= step.rows.keys()
+
+    def note_unflagged(self, data: AccountData, number: int, uids: Iterable[int]) -> None:
+        """Messages of others have lost their flag."""
+        self._unflagged[_key(data, number)] |= {*uids}
 
     def left(self, data: AccountData, failed: Container[int]) -> list[Step]:
-        """What removes those that are still there, except of the Emails that failed, by row."""
-        return [
+        """What removes those that are still there, except of the Emails that failed, by row.
+
+        And what gives others their flag back.
+        """
+        steps = [
+            Step(Action(number, Verb.STORE, add=_FLAG), rows)
+            for number, rows in _those(data, self._unflagged, deleted=False)
+        ]
+        return steps + [
             Step(Action(number, Verb.REMOVE), rows)
-            for number, half in self._half_removed(data)
+            for number, half in _those(data, self._begun, deleted=True)
             if (rows := {uid: row for uid, row in half.items() if row not in failed})
         ]
 
     def undone(self, data: AccountData, failed: Container[int]) -> list[Step]:
         """What makes those of the Emails that failed, by row, as they were."""
-        flag = frozenset({"\\Deleted"})
         return [
-            Step(Action(number, Verb.STORE, remove=flag), rows)
-            for number, half in self._half_removed(data)
+            Step(Action(number, Verb.STORE, remove=_FLAG), rows)
+            for number, half in _those(data, self._begun, deleted=True)
             if (rows := {uid: row for uid, row in half.items() if row in failed})
         ]
 
-    def _half_removed(self, data: AccountData) -> Iterator[tuple[int, dict[int, int]]]:
-        for (number, uidvalidity), begun in self._begun.items():
-            columns = data.index.mailbox(number)
-            if number not in data.by_number() or columns.uidvalidity != uidvalidity:
-                continue
-            uids = np.array([*begun], np.uint32)
-            at = columns.positions(uids)
-            there = at[at >= 0]
-            found = columns.uids[there[select(columns.bits[there], DELETED)]].tolist()
-            yield number, {uid: begun[uid] for uid in found}
+
+def _key(data: AccountData, number: int) -> tuple[int, int]:
+    return number, data.index.mailbox(number).uidvalidity
+
+
+def _those(data: AccountData, kept: Kept, *, deleted: bool) -> Iterator[tuple[int, dict[int, int]]]:
+    """Rows by UID, for each mailbox, of those that are there and flagged so, or not."""
+    for (number, uidvalidity), uids in kept.items():
+        if number not in data.by_number() or _key(data, number)[1] != uidvalidity:
+            continue
+        columns = data.index.mailbox(number)
+        at = columns.positions(np.array([*uids], np.uint32))
+        at = at[at >= 0]
+        at = at[select(columns.bits[at], DELETED) == deleted]
+        if len(at):
+            rows = zip(columns.uids[at].tolist(), columns.rows[at].tolist(), strict=True)
+            yield number, dict(rows)

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from gateway.imap.commands.copy import Copied, copy
-from gateway.imap.commands.expunge import remove
+from gateway.imap.commands.expunge import FlagsLost, remove
 from gateway.imap.commands.fetch import in_ranges
 from gateway.imap.commands.move import move
 from gateway.imap.commands.select import Select, is_storable
@@ -133,7 +133,8 @@ class Writing:
         kind = FailureKind.REFUSED if lost is None else FailureKind.UNAVAILABLE
         for step in self._left(orders, failures, removals):
             fail(failures, step, Failure(kind, str(lost or "")))
-        await self._put_back({row: before.inverse(row) for row in failures}, removals)
+        failed = failures.keys() & orders.keys()
+        await self._put_back({row: before.inverse(row) for row in failed}, removals)
         for row in self._gone(orders):
             failures.setdefault(row, Failure(FailureKind.NOT_FOUND))
         return {row: failures.get(row) for row in orders}
@@ -215,6 +216,9 @@ class _Round:
                     fail(self._failures, step, of_refusal(refused))
             except AuthenticationFailed:
                 raise
+            except FlagsLost as error:
+                self._removals.note_unflagged(self._account.data, number, error.uids)
+                return error
             except ImapError as error:
                 return error
         return None

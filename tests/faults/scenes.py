@@ -137,6 +137,30 @@ async def _import(client: Client, follower: Follower, blobs: Blobs) -> Outcomes:
     return outcomes | {names[creation_id]: e["type"] for creation_id, e in failed.items()}
 
 
+async def _create(client: Client, follower: Follower, _: Blobs) -> Outcomes:
+    paths = follower.paths()
+    mailboxes = {31: ("Inbox",), 32: ("A", "B")}
+    names = {f"k{number}": message_id(number) for number in mailboxes}
+    create = {
+        f"k{number}": {
+            "mailboxIds": {paths[path]: True for path in into},
+            "keywords": {"$draft": True},
+            "messageId": [message_id(number)],
+            "subject": f"Draft {number}",
+            "receivedAt": "2024-01-01T00:00:00Z",
+            "textBody": [{"partId": "1", "type": "text/plain"}],
+            "bodyValues": {"1": {"value": "Text"}},
+        }
+        for number, into in mailboxes.items()
+    }
+    ((name, answer),) = await client.request(("Email/set", {"create": create}))
+    if name == "error":
+        return {names[creation_id]: answer["type"] for creation_id in create}
+    outcomes: Outcomes = {names[creation_id]: None for creation_id in answer["created"] or ()}
+    failed = answer["notCreated"] or {}
+    return outcomes | {names[creation_id]: e["type"] for creation_id, e in failed.items()}
+
+
 SCENES: Final = {
     scene.name: scene
     for scene in (
@@ -145,6 +169,7 @@ SCENES: Final = {
         Scene("both", _both),
         Scene("destroy", _destroy),
         Scene("import", _import),
+        Scene("create", _create),
     )
 }
 

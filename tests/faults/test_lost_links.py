@@ -109,5 +109,18 @@ async def test_each_message_is_there_once_and_the_truth_is_told(
     tmp_path: Path,
     blobs: Blobs,
 ) -> None:
-    told = await _run(server_named("everything"), tmp_path, scene, how, blobs)
-    assert told
+    assert await _run(server_named("everything"), tmp_path, scene, how, blobs)
+
+
+@pytest.mark.parametrize("how", [Cut.BEFORE, Cut.AFTER])
+@pytest.mark.parametrize("scene", SCENES.values(), ids=lambda scene: scene.name)
+@pytest.mark.parametrize("name", ["no-move", "no-uidplus", "no-condstore", "no-guids", "little"])
+async def test_so_it_is_on_servers_that_can_less(
+    name: str,
+    scene: Scene,
+    how: Cut,
+    server_named: Callable[[str], Dovecot],
+    tmp_path: Path,
+    blobs: Blobs,
+) -> None:
+    assert await _run(server_named(name), tmp_path, scene, how, blobs)

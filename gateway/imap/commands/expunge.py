@@ -96,8 +96,8 @@ async def expunge(conn: Commander, uids: Iterable[int]) -> bool:
     if not others:
         await conn.run(Expunge())
         return True
-    await store(conn, others, "-FLAGS", [DELETED])
     try:
+        await store(conn, others, "-FLAGS", [DELETED])
         newly = await _deleted_beside(conn, messages)
         if not newly:
             await conn.run(Expunge())
