@@ -17,6 +17,7 @@ from tests.bench.figures import (
     comeback,
     crowd,
     downloads,
+    importing,
     inbox,
     indexing,
     labels,
@@ -59,6 +60,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "crowd": crowd,
     "downloads": downloads,
     "upload": upload,
+    "importing": importing,
     "threads": threads,
     "torture": torture,
 }
