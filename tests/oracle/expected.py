@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.oracle.imap_model import ImapModel, Touched
 from tests.oracle.raw_reader import Raw, path_of
@@ -73,8 +73,9 @@ class _Loose:
 class Expected:
     """Built up by the outcomes of all that is in some requests; `request` is whose turn it is.
 
-    `paths` are those of Mailboxes by id, `now` is what is where if all is as told, `within` where
-    the copies of a message may be, one in each, of which the outcome is not known.
+    `contested` are messages that several of them are about, `paths` those of Mailboxes by id, `now`
+    is what is where if all is as told, `within` where the copies of a message may be, one in each,
+    of which the outcome is not known.
     """
 
     now: Situation
@@ -89,6 +90,7 @@ class Expected:
     gone: set[str] = field(default_factory=set)
     subscribed: dict[str, bool] = field(default_factory=dict)
     loose: dict[int, _Loose] = field(default_factory=dict)
+    contested: set[int] = field(default_factory=set)
     _by: dict[int, int] = field(default_factory=dict)
     _builder: int | None = None
 
@@ -99,13 +101,20 @@ class Expected:
         live = self.now.live(number)
         paths = {*live, *(self.paths.get(id_ or "", "") for id_ in mailbox_ids)}
         return (
-            self._by.setdefault(number, self.request) == self.request
+            self._is_mine(number)
             and number not in self.races.numbers | self.again | self.loose.keys()
             and number not in self.within
             and all(count == 1 for count in live.values())
             and paths <= self.now.boxes - self.races.boxes
             and not self.is_structure_loose
         )
+
+    def _is_mine(self, number: int) -> bool:
+        """Whether only the request whose turn it is has to do with a message."""
+        is_mine = self._by.setdefault(number, self.request) == self.request
+        if not is_mine:
+            self.contested.add(number)
+        return is_mine
 
     def is_sure(self, number: int) -> bool:
         """Whether it is known where a message is, once all is told."""
@@ -169,7 +178,7 @@ class Expected:
         lost = []
         for number in self.now.inside(path):
             before = self.now.live(number)
-            is_raced = number in self.races.numbers
+            is_raced = number in self.races.numbers or not self._is_mine(number)
             if before[path] and not with_emails and not is_raced and not self.is_structure_loose:
                 lost.append(number)
             if is_raced or number in self.loose:
@@ -197,6 +206,7 @@ class Expected:
 
     def _let_go(self, numbers: Iterable[int]) -> None:
         for number in numbers:
+            self._is_mine(number)
             total = self.now.total(number)
             self.loosen(number, fewer=total, more=0)
             self.loose[number].may_go = True
@@ -271,12 +281,20 @@ class Expected:
         return wrong
 
 
-def expect(model: ImapModel, paths: dict[str, str], since: float, known: float) -> Expected:
+def expect(
+    model: ImapModel,
+    paths: dict[str, str],
+    since: float,
+    known: float,
+    contested: frozenset[int],
+) -> Expected:
     """What is where as far as is known over IMAP.
 
-    What was done there since a moment is a race; `paths` of Mailboxes are of an earlier moment.
+    What was done there since a moment is a race, as is what is contested; `paths` of Mailboxes are
+    of an earlier moment.
     """
     raced = races(model.touched, since - LATELY_SECONDS, min(since, known) - LATELY_SECONDS)
+    raced = replace(raced, numbers=raced.numbers | contested)
     return Expected(of_model(model), dict(paths), raced, {*model.again})
 
 

@@ -121,7 +121,8 @@ class JmapWriters:
         expected = self._expected(sent)
         unknown = [each for each in sent if any(o.told is Told.UNKNOWN for o in each.told)]
         if unknown:
-            self._check_trouble(str([str(each.request) for each in unknown])[:2000])
+            errors = [o.error for each in unknown for o in each.told if o.told is Told.UNKNOWN]
+            self._check_trouble(f"{set(errors)}: {'; '.join(str(e.request) for e in unknown)}")
             self._settle(self._jmaps[0])
         elif len(sent) == 1:
             self._check_own(sent[0], expected, is_quiet=is_quiet)
@@ -141,8 +142,20 @@ class JmapWriters:
             self._noise.model.touched.named = self._moved_at
 
     def _expected(self, sent: list[_Sent]) -> Expected:
-        model = self._noise.model
-        expected = expect(model, self._paths, self._since, self._client.known_at)
+        expected, wrong = self._apply(sent, frozenset())
+        if expected.contested:
+            expected, wrong = self._apply(sent, frozenset(expected.contested))
+        if wrong:
+            raise Violation("I10", "an answer can not be true", *wrong[:6])
+        return expected
+
+    def _apply(self, sent: list[_Sent], contested: frozenset[int]) -> tuple[Expected, list[str]]:
+        """What has to be, and what can not have been told.
+
+        contested: messages that several requests are about, in whatever order they were done.
+        """
+        model, known_at = self._noise.model, self._client.known_at
+        expected = expect(model, self._paths, self._since, known_at, contested)
         wrong: list[str] = []
         for number, each in enumerate([*self._open, *sent]):
             expected.request = number
@@ -150,9 +163,7 @@ class JmapWriters:
                 is_new = number >= len(self._open)
                 if is_new or outcome.told is Told.UNKNOWN:
                     wrong += intent.expect(expected, outcome)
-        if wrong:
-            raise Violation("I10", "an answer can not be true", *wrong[:6])
-        return expected
+        return expected, wrong
 
     def _count(self, sent: _Sent) -> None:
         for intent, outcome in zip(sent.request.intents, sent.told, strict=True):

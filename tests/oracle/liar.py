@@ -99,6 +99,94 @@ def _not_added(call: Call, told: dict[str, Any]) -> None:
         told.pop("total", None)
 
 
+class _Writes:
+    """Some of what is asked for, by its verb, is not done, and said to be."""
+
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+
+    @property
+    def alter(self) -> Alter:
+        """What Jmap takes."""
+        return Alter(self._asked, self._told)
+
+    def _asked(self, call: Call) -> Call:
+        method, asked = call
+        if method != "Email/set" or not asked.get(self._verb):
+            return call
+        return method, {name: value for name, value in asked.items() if name != self._verb}
+
+    def _told(self, call: Call, answer: Answer) -> Answer:
+        method, told = answer
+        if call[0] != "Email/set" or method == "error" or not (asked := call[1].get(self._verb)):
+            return answer
+        if self._verb == "update":
+            return method, {**told, "updated": dict.fromkeys(asked)}
+        return method, {**told, "destroyed": [*asked]}
+
+
+class _Twice:
+    """What is created, is created once more."""
+
+    def asked(self, call: Call) -> Call:
+        method, asked = call
+        name = {"Email/set": "create", "Email/import": "emails"}.get(method, "")
+        objects = asked.get(name)
+        if not objects:
+            return call
+        more = {f"{key}again": _with_other_name(value) for key, value in objects.items()}
+        return method, {**asked, name: {**objects, **more}}
+
+    def told(self, call: Call, answer: Answer) -> Answer:
+        made = answer[1].get("created")
+        if not isinstance(made, dict):
+            return answer
+        kept = {key: value for key, value in made.items() if not key.endswith("again")}
+        return answer[0], {**answer[1], "created": kept}
+
+
+def _with_other_name(email: dict[str, Any]) -> dict[str, Any]:
+    """The same, not so much the same that a server takes it for that."""
+    return {**email, "receivedAt": "2023-03-03T03:03:03Z"}
+
+
+def _unmade(call: Call, told: dict[str, Any]) -> None:
+    """What is created is said not to be."""
+    if call[0] in ("Email/set", "Email/import") and (made := told.get("created")):
+        told["created"] = None
+        told["notCreated"] = {key: {"type": "overQuota"} for key in made}
+
+
+def _not_destroyed(call: Call, told: dict[str, Any]) -> None:
+    """What is destroyed is said not to be."""
+    if call[0] == "Email/set" and (gone := told.get("destroyed")):
+        told["destroyed"] = None
+        told["notDestroyed"] = {key: {"type": "forbidden"} for key in gone}
+
+
+class _SlowReader:
+    """After a write, what Email/get shows of an Email is what it was before, a few times."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, dict[str, Any]] = {}
+        self._old = 0
+
+    def __call__(self, call: Call, told: dict[str, Any]) -> None:
+        if call[0] == "Email/set" and told.get("updated"):
+            self._old = 1
+        if call[0] == "Email/get":
+            for email in told["list"] if self._old else ():
+                before = self._shown.get(email["id"], {})
+                email |= {name: before[name] for name in email.keys() & before.keys()}
+            self._old = 0
+            self._shown |= {email["id"]: email for email in told["list"]}
+
+
+def _other_state(call: Call, told: dict[str, Any]) -> None:
+    if call[0] == "Email/set":
+        told["newState"] = told["oldState"] + "x"
+
+
 # By what is wrong: how to make it so, and which invariants may say so.
 LIES: dict[str, tuple[Callable[[], Alter], frozenset[str]]] = {
     "a created Email is left out": (
@@ -130,4 +218,21 @@ LIES: dict[str, tuple[Callable[[], Alter], frozenset[str]]] = {
     "indexes are swapped": (lambda: telling(_swapped_indexes), frozenset({"I6"})),
     "a removed result is left out": (lambda: telling(_not_removed), frozenset({"I6"})),
     "an added result is left out": (lambda: telling(_not_added), frozenset({"I6"})),
+}
+
+# The same of writes.
+WRITE_LIES: dict[str, tuple[Callable[[], Alter], frozenset[str]]] = {
+    "an update is not done": (lambda: _Writes("update").alter, frozenset({"I8", "I10"})),
+    "a destroy is not done": (lambda: _Writes("destroy").alter, frozenset({"I8", "I10"})),
+    "a message is created twice": (
+        lambda: Alter((lie := _Twice()).asked, lie.told),
+        frozenset({"I8"}),
+    ),
+    "what is created is said not to be": (lambda: telling(_unmade), frozenset({"I8", "I10"})),
+    "what is destroyed is said not to be": (
+        lambda: telling(_not_destroyed),
+        frozenset({"I8", "I10"}),
+    ),
+    "an own write is not seen": (lambda: telling(_SlowReader()), frozenset({"I4", "I10"})),
+    "a new state is another one": (lambda: telling(_other_state), frozenset({"I4", "I10"})),
 }

@@ -62,7 +62,7 @@ def _wrong_emails(
         number = getattr(intent, "number", None)
         if intent.kind != "Email" or number is None or not intent.is_exact:
             continue
-        if not expected.is_sure(number):
+        if not expected.is_sure(number) or expected.is_structure_loose:
             continue
         wanted = {*expected.now.live(number)}
         email = shown.get(id_)

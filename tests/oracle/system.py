@@ -136,7 +136,10 @@ class System:
         self._read_log()
         # Only then does a gateway find what others have done, and they what it does.
         ready = max(node.ready_at for node in self._nodes)
-        return time.monotonic() < max(self._trouble, self._proxy.harmed, ready) + _TROUBLE_SECONDS
+        return (
+            self._gun.is_loaded
+            or time.monotonic() < max(self._trouble, self._proxy.harmed, ready) + _TROUBLE_SECONDS
+        )
 
     def expect_trouble(self) -> None:
         """Requests may fail from now on for a while."""
@@ -220,6 +223,7 @@ class System:
     def _replace(self, node: Process) -> None:
         node.stop(signal.SIGKILL)
         node.start()
+        self.expect_trouble()
         if self._kind == "memory":
             self.losses += 1
 
