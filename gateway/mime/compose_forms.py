@@ -11,6 +11,7 @@ from gateway.mime import compose_address, compose_field, compose_words, headers
 from gateway.mime.compose_field import MAX_LINE, MAX_WORD, Unwritable, checked, field
 from gateway.mime.headers import Form
 
+_FOLD = re.compile(r"\r\n(?=[ \t])")
 _BRACKETED = re.compile(r"[^\s<>\u0080-\u009f]++")
 # RFC 8620 §1.4, RFC 3339 §5.6; a leap second is written as the one before, as it is read.
 _DATE = re.compile(
@@ -35,8 +36,11 @@ def _string(value: Any) -> str:
 
 
 def _raw(name: str, value: Any) -> bytes:
-    """RFC 8621 §4.1.2.1: as it is; folded only if it has to be."""
-    given = _string(value)
+    """RFC 8621 §4.1.2.1: as it is; folded only if it has to be.
+
+    What was read from another message may be folded, which says nothing (RFC 5322 §2.2.3).
+    """
+    given = _string(_FOLD.sub("", value) if isinstance(value, str) else value)
     octets = given.encode()
     if len(name) + 1 + len(octets) <= MAX_LINE:
         return f"{name}:".encode("ascii") + octets + b"\r\n"

@@ -321,3 +321,11 @@ def test_noncharacters_are_refused() -> None:
     """RFC 7493 §2.1: they could not be shown again."""
     with pytest.raises(Unwritable):
         compose_field.checked("\ufffe")
+
+
+def test_raw_values_are_unfolded_and_nothing_else_ends_a_line() -> None:
+    """RFC 5322 §2.2.3: as they are when they were read from another message."""
+    assert written("header:X-A", " one\r\n two\r\n\tthree") == b"X-A: one two\tthree\r\n"
+    for value in (" a\r\nBcc: b", " a\r\n\r\n b", " a\n b", " a\r b", " a\r\n"):
+        with pytest.raises(Unwritable):
+            written("header:X-A", value)
