@@ -248,8 +248,9 @@ _EVIL = "a\r\nBcc: evil@example.org"
         ("to", lambda e: [{"name": None, "email": e}]),
         ("messageId", lambda e: [e]),
         ("sentAt", lambda e: e),
-        ("header:X-A", lambda e: e),
-        ("header:X-A:all", lambda e: [" fine", e]),
+        # What is folded as it should be is no more than a space there.
+        ("header:X-A", lambda e: e.replace("\r\n ", "\r\n")),
+        ("header:X-A:all", lambda e: [" fine", e.replace("\r\n ", "\r\n")]),
         ("header:X-A:asText", lambda e: e),
         ("header:X-A:asURLs", lambda e: [e]),
         ("header:X-A:asGroupedAddresses", lambda e: [{"name": e, "addresses": []}]),
