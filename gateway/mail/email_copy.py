@@ -51,7 +51,8 @@ async def run(request: CopyRequest) -> CopyResult:
         outcomes |= await _copy(held, source, copies)
         left = {id_: copy for id_, copy in copies.items() if id_ not in outcomes}
         outcomes |= await _stream(held, source, left)
-        return CopyResult(old_state, held.data.email_state(), outcomes)
+        created = {creation_id: outcomes[creation_id] for creation_id in request.objects}
+        return CopyResult(old_state, held.data.email_state(), created)
 
 
 def _compare(data: AccountData, state: str | None) -> None:

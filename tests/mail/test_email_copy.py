@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.mail import email_copy
 from gateway.sync.account import Account
 from tests.mail.client import Client, Refused
 from tests.mail.conftest import Connect
@@ -213,3 +214,98 @@ async def test_the_accounts_are_two(pair: Two, client: Client) -> None:
     assert await refusal("none", own) == "fromAccountNotFound"
     assert await refusal(client.account, own) == "fromAccountNotFound"
     assert await refusal(other, client.account) == "accountNotFound"
+
+
+# --- between the accounts of one login ------------------------------------------------------------
+
+
+@pytest.fixture
+async def shared(connect: Connect, start_dovecot: Callable[..., Dovecot]) -> Two:
+    """Give an account and one that its user sees in the same connection (RFC 2342)."""
+    server = start_dovecot(acl=True)
+    reader, owner = server.add_user(), server.add_user()
+    server.create(owner, "Work", "Closed")
+    with server.imap(owner) as imap:
+        for name, letters in (("INBOX", "lrwsite"), ("Work", "lrwsite"), ("Closed", "lr")):
+            assert imap.setacl(name, reader.username, letters)[0] == "OK"
+    client = await connect(server, reader)
+    others = (await client.shared())[owner.username]
+    return Two(server, (reader, owner), [client, others])
+
+
+@pytest.fixture
+def streamed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give the blobs of which the octets were taken for copies."""
+    taken: list[str] = []
+    real = email_copy.open_blob  # type: ignore[attr-defined]
+
+    async def open_blob(account: Account, blob_id: str) -> object:
+        taken.append(blob_id)
+        return await real(account, blob_id)
+
+    monkeypatch.setattr(email_copy, "open_blob", open_blob)
+    return taken
+
+
+@pytest.mark.checklist("G03", "G08")
+async def test_the_server_copies_what_it_sees_both_ends_of(
+    shared: Two, streamed: list[str]
+) -> None:
+    shared.deliver(mail(1), "\\Seen", "Blue")
+    shared.deliver(mail(2))
+    first, second = await shared.client.query(sort=[{"property": "hasKeyword", "keyword": "blue"}])
+    emails = await shared.client.emails([first, second], ["keywords"])
+    if not emails[0]["keywords"]:
+        first, second = second, first
+    paths = await shared.others.paths()
+    everywhere = {paths["Inbox"]: True, paths["Work"]: True}
+    other = {"id": second, "mailboxIds": everywhere, "keywords": {"$flagged": True}}
+    answer = await shared.copy({"same": {"id": first}, "other": other})
+    assert answer["notCreated"] is None
+    assert streamed == []
+    created = answer["created"]
+    assert [each.keys() for each in created.values()] == [CREATED, CREATED]
+    wanted = ["keywords", "receivedAt", "mailboxIds", *CREATED]
+    same, changed = await shared.others.emails([each["id"] for each in created.values()], wanted)
+    assert {name: same[name] for name in CREATED} == created["same"]
+    assert same["keywords"] == {"$seen": True, "blue": True}
+    assert datetime.fromisoformat(same["receivedAt"]) == RECEIVED
+    assert changed["keywords"] == {"$flagged": True}
+    assert changed["mailboxIds"] == everywhere
+    assert sorted(on_server(shared.server, shared.other)) == [mail(1), mail(2)]
+    assert on_server(shared.server, shared.other, "Work") == [mail(2)]
+    assert len(await shared.client.query()) == 2
+
+
+@pytest.mark.checklist("G03", "G06")
+async def test_what_the_server_can_not_copy_so_goes_through_the_gateway(
+    shared: Two, streamed: list[str]
+) -> None:
+    """Another date; and a second copy, which would be the same Email as the first."""
+    shared.deliver(mail(1))
+    (id_,) = await shared.client.query()
+    dated = {"id": id_, "receivedAt": "2020-01-01T00:00:00Z"}
+    answer = await shared.copy({"one": {"id": id_}, "two": {"id": id_}, "dated": dated})
+    assert len(streamed) == 2
+    emails = [each["id"] for each in answer["created"].values()]
+    assert len(set(emails)) == 3
+    again = await shared.copy({"three": {"id": id_}})
+    assert again["created"]["three"]["id"] not in emails
+    assert on_server(shared.server, shared.other) == [mail(1)] * 4
+
+
+@pytest.mark.checklist("G05", "G07")
+async def test_mail_moves_between_accounts(shared: Two) -> None:
+    for number in (1, 2):
+        shared.deliver(mail(number))
+    first, second = await shared.client.query()
+    closed = (await shared.others.paths())["Closed"]
+    answers = await shared.request(
+        {"a": {"id": first}, "b": {"id": second, "mailboxIds": {closed: True}}},
+        onSuccessDestroyOriginal=True,
+    )
+    assert answers[0][1]["created"].keys() == {"a"}
+    assert answers[0][1]["notCreated"]["b"]["type"] == "forbidden"
+    assert answers[1][1]["destroyed"] == [first]
+    assert await shared.client.query() == [second]
+    assert len(on_server(shared.server, shared.other)) == 1
