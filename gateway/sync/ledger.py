@@ -26,7 +26,7 @@ import msgpack
 
 from gateway.obs.log import get_logger
 from gateway.store.base import Store, StoreError
-from gateway.sync import archive, commit, compaction, record, snapshot
+from gateway.sync import archive, commit, compaction, record, shelf, snapshot
 from gateway.sync.arrays import Rows
 from gateway.sync.data import AccountData
 from gateway.sync.errors import NotCommitted
@@ -206,11 +206,14 @@ class Ledger:
 
         Then the data is of no use.
         """
-        before = data.emails.size
+        before, strings = data.emails.size, Shelf(self._store, self._account)
+        outdated = shelf.keys(data)
         try:
-            outdated = await Shelf(self._store, self._account).fill_all(data)
+            await strings.fill_all(data)
             await asyncio.to_thread(compaction.compact, data, rows)
-            done = await self._save(data, outdated)
+            # First what a node that loads the account could not read anew, if the mail is gone.
+            await strings.save(data)
+            done = await self._save(data, outdated - shelf.keys(data))
         except StoreError as error:
             log.warning("save_failed", reason=error.reason)
             return False

@@ -58,13 +58,18 @@ class Shelf:
         for key, octets in found.items():
             data.strings[name].load(keys[key], octets)
 
-    async def fill_all(self, data: AccountData) -> list[str]:
-        """Bring all chunks into memory that the store has; returns the keys it has them by."""
+    async def fill_all(self, data: AccountData) -> None:
+        """Bring all chunks into memory that the store has."""
         every = range(data.emails.size // CHUNK_ROWS)
         for name in data.strings:
             for start in range(0, len(every), _CHUNKS_AT_ONCE):
                 await self.fill(data, name, every[start : start + _CHUNKS_AT_ONCE])
-        return [_key(data, name, number) for name in data.strings for number in every]
+
+
+def keys(data: AccountData) -> set[str]:
+    """What all full chunks are called in the store."""
+    every = range(data.emails.size // CHUNK_ROWS)
+    return {_key(data, name, number) for name in data.strings for number in every}
 
 
 def _key(data: AccountData, name: str, number: int) -> str:
