@@ -39,11 +39,16 @@ async def prepare(
     deadline = asyncio.get_running_loop().time() + searching.DEADLINE
     checked = 0
     tried: set[int] = set()
+    rechecked = False
     while True:
         while by_attachment and checked < data.committed.rows:
             checked = data.committed.rows
             await account.attachments_known()
         if await _extend(account, data, ranks, tried):
+            continue
+        if not rechecked and _is_behind(data, ranks):
+            await account.recheck()
+            rechecked = True
             continue
         wanted = _wanted(tree, views) if tree.has_text else None
         if wanted is None:
@@ -72,6 +77,12 @@ async def _extend(
             waited = True
             tried.update(again)
     return waited
+
+
+def _is_behind(data: AccountData, ranks: Sequence[Rank]) -> bool:
+    """Whether Emails have no place in an order: the server may have them no longer."""
+    visible = data.emails.visible()
+    return any(visible[row] for rank in ranks for row in rank.unknown)
 
 
 def _wanted(tree: FilterTree, views: Callable[[], Sequence[View]]) -> tuple[Text, Mask] | None:

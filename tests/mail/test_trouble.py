@@ -285,6 +285,21 @@ async def test_password_that_was_changed_is_refused(
     assert errors <= {"forbidden", "serverUnavailable"}
 
 
+async def test_mail_that_goes_while_it_is_put_in_order_has_no_place(
+    client: Client,
+    dovecot: Dovecot,
+    mailuser: User,
+    ids: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RFC 8620 §5.5: where its header fields have to be read, and it is gone when they are."""
+    data = client.account.data
+    data.headers.truncate(0)
+    data.orders.clear()
+    before(monkeypatch, client, "content", lambda: expunge(dovecot, mailuser, "2"))
+    assert await client.query(sort=[{"property": "subject"}]) == [ids[0], ids[2]]
+
+
 class Failing(SimpleNamespace):
     """Stands for an account that can not be indexed."""
 
