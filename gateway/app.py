@@ -95,7 +95,7 @@ async def running(config: Config) -> AsyncIterator[str]:
 def _event_handler(config: Config, accounts: Accounts) -> Handler | None:
     """What takes the reports of the mail server, if it is to make any."""
     secret = config.events.secret
-    return event_handler(accounts.get, secret.reveal()) if secret is not None else None
+    return event_handler(accounts.reported, secret.reveal()) if secret is not None else None
 
 
 def make_services(config: Config, accounts: Accounts) -> Services:

@@ -7,6 +7,8 @@ local TIMEOUT_MSECS = 500 -- the longest that a delivery or a command waits for 
 -- A gateway that did not answer is left alone for so long, lest every command of a session waits.
 -- What it is not told meanwhile, it finds when it looks for itself.
 local PAUSE_SECONDS = 5
+-- Of a mailbox of another user, the name tells the gateway who else sees it.
+local MAX_MAILBOXES = 100
 
 local client
 local paused_until = {} -- by URL
@@ -42,12 +44,17 @@ local function post(url, secret, body)
 end
 
 function dovecot_lua_notify_begin_txn(user)
-  return { user = user, changed = false }
+  return { user = user, changed = false, mailboxes = {}, count = 0 }
 end
 
 -- A transaction with many messages is told of once, at its end.
-local function changed(ctx)
+local function changed(ctx, event)
   ctx.changed = true
+  local mailbox = event and event.mailbox
+  if mailbox and ctx.count < MAX_MAILBOXES and not ctx.mailboxes[mailbox] then
+    ctx.mailboxes[mailbox] = true
+    ctx.count = ctx.count + 1
+  end
 end
 
 dovecot_lua_notify_event_message_new = changed
@@ -76,7 +83,13 @@ function dovecot_lua_notify_end_txn(ctx)
       max_connect_attempts = 1,
       no_auto_retry = true,
     })
-  local body = '{"user":' .. json_string(ctx.user.username) .. "}"
+  local names = {}
+  for mailbox in pairs(ctx.mailboxes) do
+    names[#names + 1] = json_string(mailbox)
+  end
+  local body = ('{"user":%s,"mailboxes":[%s]}'):format(
+    json_string(ctx.user.username), table.concat(names, ",")
+  )
   local secret = words(ctx.user:plugin_getenv("jmap_gateway_events_secret"))[1] or ""
   for _, url in ipairs(words(ctx.user:plugin_getenv("jmap_gateway_events_urls"))) do
     if os.time() >= (paused_until[url] or 0) then

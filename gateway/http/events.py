@@ -1,15 +1,16 @@
 """RFC 5423: the mail server reports that something in an account changed (deploy/dovecot/push.lua).
 
-`POST /events` with `{"user": name}` on the listener that is not for the public. A report is only
-a reason to ask the mail server, so what a forged one could do is cost a look.
+`POST /events` with `{"user": name, "mailboxes": [name, ...]}` on the listener that is not for the
+public: who changed something, and what, as that user names it; the names may be missing. A report
+is only a reason to ask the mail server, so what a forged one could do is cost a look.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
 
 import orjson
 from aiohttp import web
@@ -18,7 +19,8 @@ from aiohttp.typedefs import Handler
 from gateway.auth.username import canonical_username
 from gateway.http.errors import problem
 
-_MAX_OCTETS = 4096
+_MAX_OCTETS = 65_536
+_MAX_MAILBOXES = 100
 _READ_SECONDS = 5.0
 _SCHEME = "Bearer "
 
@@ -30,10 +32,16 @@ class Watched(Protocol):
         """Something changed on the server."""
 
 
-def event_handler(find: Callable[[str], Watched | None], secret: str) -> Handler:
+class _Report(NamedTuple):
+    username: str
+    mailboxes: list[str]
+
+
+def event_handler(find: Callable[[str, list[str]], Iterable[Watched]], secret: str) -> Handler:
     """The handler of POST /events, for mail servers that know the secret.
 
-    find: gives the account of a canonical user name if it is in memory. Whether it is, is not told.
+    find: gives the accounts in memory that a change concerns, by the canonical name of the user who
+    made it, and the mailboxes. Whether there are any is not told.
     """
     expected = secret.encode()
 
@@ -44,13 +52,12 @@ def event_handler(find: Callable[[str], Watched | None], secret: str) -> Handler
         token = given.removeprefix(_SCHEME) if given.startswith(_SCHEME) else ""
         if not hmac.compare_digest(token.encode("utf-8", "surrogateescape"), expected):
             return problem(401, "The secret is wrong.", headers={"WWW-Authenticate": "Bearer"})
-        user = _user(body)
-        if user is None:
-            return problem(400, 'The body is not {"user": name}.')
+        told = _report(body)
+        if told is None:
+            return problem(400, 'The body is not {"user": name, "mailboxes": [name, ...]}.')
         # Mail servers compare names without case more often than not, and tell them in lower case.
-        for name in dict.fromkeys((user, user.lower())):
-            account = find(name)
-            if account is not None:
+        for name in dict.fromkeys((told.username, told.username.lower())):
+            for account in find(name, told.mailboxes):
                 account.mark_changed()
         return web.Response(status=204)
 
@@ -71,11 +78,18 @@ async def _body(request: web.Request) -> bytes:
     return body
 
 
-def _user(body: bytes) -> str | None:
-    """The canonical name of the user whose mail changed; None when it is not said."""
+def _report(body: bytes) -> _Report | None:
+    """What is reported; None when it is not said who changed something."""
     try:
         event = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    name = event.get("user") if isinstance(event, dict) else None
-    return canonical_username(name) if isinstance(name, str) else None
+    if not isinstance(event, dict):
+        return None
+    name, mailboxes = event.get("user"), event.get("mailboxes", [])
+    if not isinstance(name, str) or not isinstance(mailboxes, list):
+        return None
+    if not all(isinstance(mailbox, str) for mailbox in mailboxes):
+        return None
+    username = canonical_username(name)
+    return _Report(username, mailboxes[:_MAX_MAILBOXES]) if username is not None else None

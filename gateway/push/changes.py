@@ -1,8 +1,9 @@
 """RFC 8620 §7.1, §7.3: what a client has not been told yet, and the event ids that remember it.
 
-An event id is a row of marks, one for each type of each account that the client was told of: a
-short hash of both and of the state, and then one for each account. A type has changed since if the mark of its state now is not
-in the row. So any node can say what a client missed, also after a restart and without its store.
+An event id is a row of marks: one for each type of each account that the client was told of, a
+short hash of both and of the state, and then one for each account. A type has changed since if the
+mark of its state now is not in the row. So any node can say what a client missed, also after a
+restart and without its store.
 
 An id that no gateway made has no mark that fits, so that everything counts as changed: what the
 client hears needlessly costs it a comparison, what it does not hear costs it mail.

@@ -44,10 +44,12 @@ class Node:
 
     marked: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
+    mailboxes: list[str] = field(default_factory=list)
 
-    def find(self, username: str) -> Account:
+    def find(self, username: str, mailboxes: list[str]) -> list[Account]:
         """The account of a user."""
-        return Account(username, self.marked)
+        self.mailboxes = mailboxes
+        return [Account(username, self.marked)]
 
     @asynccontextmanager
     async def listening(self, secret: str) -> AsyncIterator[str]:
@@ -154,6 +156,18 @@ async def test_every_change_marks_the_account(tmp_path: Path) -> None:
             node.forget()
             await asyncio.to_thread(change, server, user)
             assert await node.is_told() == user.username, name
+
+
+async def test_a_report_names_the_mailboxes(tmp_path: Path) -> None:
+    """As the user names them, whatever is in the names."""
+    node = Node()
+    async with reporting(tmp_path, node) as server:
+        user = server.add_user()
+        await asyncio.to_thread(server.create, user, "Pro&-jects")
+        node.forget()
+        await asyncio.to_thread(server.append, user, "Pro&-jects", letter(1).octets)
+        assert await node.is_told() == user.username
+        assert node.mailboxes == ["Pro&jects"]
 
 
 async def test_many_messages_of_one_command_are_one_report(tmp_path: Path) -> None:

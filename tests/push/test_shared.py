@@ -94,6 +94,7 @@ async def test_what_comes_to_be_shared_is_followed(ann: Watching, server: Doveco
     share(server, carol, "INBOX", username, "lr")
     account_id, _ = (await accounts(ann))[carol.username]
     assert account_id in await reader.state()
+    await mailboxes(ann, account_id)
     server.append(carol, "INBOX", letter("one"))
     await told(reader, account_id, NEW_MAIL)
 

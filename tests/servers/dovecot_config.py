@@ -74,6 +74,7 @@ def render(options: Options, base: Path, ports: Ports, certificates: Certificate
         _acl(options, base) if options.acl else "",
         "" if os.geteuid() == 0 else _unprivileged(),
         options.extra,
+        _IMAP_ACL if options.acl else "",
     ]
     return "\n".join(parts)
 
@@ -187,9 +188,6 @@ namespace inbox {{
 def _acl(options: Options, base: Path) -> str:
     return f"""
 mail_plugins = acl
-protocol imap {{
-  mail_plugins = acl imap_acl
-}}
 plugin {{
   acl = vfile:{base}/acl:cache_secs=0
   acl_anyone = allow
@@ -205,6 +203,14 @@ namespace shared {{
   list = children
 }}
 {_public(options, base) if options.publisher else ""}
+"""
+
+
+# What is added to the plugins of one protocol comes after those of all.
+_IMAP_ACL = """
+protocol imap {
+  mail_plugins = $mail_plugins imap_acl
+}
 """
 
 

@@ -269,9 +269,9 @@ async def test_mailboxes_that_come_to_be_shared_are_named_soon() -> None:
             await small.notified()
         await bob.until(vouches=True)
         bob.list(b"shared/bob")
-        assert bob.watch.vouches
+        assert bob.watch.told_of == {b"shared/bob", b"shared/bob/a"}
         bob.list(b"shared/bob", b"shared/bob/b")
-        assert not bob.watch.vouches
+        assert bob.watch.told_of is None
         await small.notified()
         await bob.until(vouches=True)
         assert server.received[-1].line == naming(b"shared/bob", b"shared/bob/b")
@@ -288,3 +288,18 @@ async def test_of_an_account_with_too_many_mailboxes_nothing_is_told() -> None:
             await small.notified()
         await bob.until(vouches=True)
         assert not many.watch.vouches
+
+
+async def test_of_an_inbox_that_dovecot_passes_over_nothing_is_vouched_for() -> None:
+    """Dovecot 2.3 with mail_shared_explicit_inbox tells of all others."""
+    small = Notifying()
+    async with watched(small) as (it, server):
+        bob = it.join(b"shared/bob/INBOX", b"shared/bob/a")
+        bob.watch.active = True
+        while server.received[-1].line != naming(b"shared/bob/INBOX", b"shared/bob/a"):
+            peer = await small.notified()
+        await it.until(vouches=True)
+        assert not bob.watch.vouches
+        bob.told.clear()
+        await peer.send(b"* STATUS shared/bob/a (MESSAGES 3)")
+        await bob.change()
