@@ -92,7 +92,7 @@ def _wanted(target: AccountData, source: AccountData, object_: Mapping[str, Any]
 # --- by the server -------------------------------------------------------------------------------
 
 
-async def _copy(held: Writing, source: Account, copies: Mapping[str, _Copy]) -> dict[str, Outcome]:
+async def _copy(held: Writing, source: Account, copies: dict[str, _Copy]) -> dict[str, Outcome]:
     """What became of those that the server can copy; nothing of the others."""
     by_row = {
         copy.row: (creation_id, copy)

@@ -127,6 +127,10 @@ async def _inspected(account: Account, email: Mapping[str, Any]) -> Message:
 
 
 async def inspect(data: AccountData, blob: Blob, received: datetime | None) -> Message:
+    """RFC 8621 §4.8: the message that a blob is, read once from its beginning to its end.
+
+    received: when the client says it was. Raises SetError invalidEmail; MessageGone, ImapError.
+    """
     inspection, sha1, turns = Inspection(), hashlib.sha1(usedforsecurity=False), Turns()
     async with aclosing(blob.chunks()) as chunks:
         async for chunk in chunks:
