@@ -56,6 +56,8 @@ async def load(account: Account, request: GetRequest) -> GetResult:
     wanted = _Wanted.of(request)
     data = await account.fresh()
     asked = request.ids or ()
+    if not data.complete and data.emails.rows(asked).keys() < {*asked}:
+        data = await account.indexed()  # what is not known yet is not gone
     wants, tries = wanted.kept(), _TRIES
     read: set[str] = set()
     # Mail may come and go while this is read; what is told of it is of the moment of the state.

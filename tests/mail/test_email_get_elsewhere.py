@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.mail.client import Client
+from tests.mail.conftest import Connect
 from tests.mail.messages import mail
 from tests.servers.dovecot import Dovecot, User
 
@@ -34,6 +35,18 @@ async def test_one_that_was_moved_is_found(
     (email,) = got["list"]
     mailboxes = {m["name"]: m["id"] for m in await client.mailboxes("name")}
     assert email["mailboxIds"] == {mailboxes["Elsewhere"]: True}
+
+
+async def test_one_that_is_not_known_yet_is_waited_for(
+    client: Client, connect: Connect, dovecot: Dovecot, mailuser: User
+) -> None:
+    """Design §1: when all that is stored is lost, ids are the same, and no answer is wrong."""
+    dovecot.append(mailuser, "INBOX", mail())
+    (known,) = await client.query()
+    cold = await connect(dovecot, mailuser)
+    got = await cold.call("Email/get", ids=[known, "Enothing"], properties=["id"])
+    assert got["list"] == [{"id": known}]
+    assert got["notFound"] == ["Enothing"]
 
 
 async def test_one_that_is_gone_is_so_in_another_state(
