@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -19,6 +20,9 @@ Unit: TypeAlias = Literal["line", "segment"]
 
 _CHUNK = 1 << 14
 _SECONDS = 10.0
+# Of what was passed on, so many chunks and lines are kept, and of each line so much is shown.
+_KEPT = 1500
+_SHOWN = 300
 
 
 @dataclass(slots=True)
@@ -57,8 +61,10 @@ class Chaos:
         self._left: int | None = None
         self._open = asyncio.Event()
         self._refusing = False
+        self._connections = 0
         self._shot: Shot | None = None
         self._harmed = float("-inf")
+        self._passed: deque[bytes] = deque(maxlen=_KEPT)
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -76,6 +82,15 @@ class Chaos:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def passed(self) -> str:
+        """What was passed on last, of each connection by a number of its own; long lines cut."""
+        lines = [
+            f"{chunk[:4].decode()} {line[:_SHOWN].decode(errors='replace')}"
+            for chunk in [*self._passed]
+            for line in chunk[4:].splitlines()
+        ]
+        return "\n".join(lines[-_KEPT:])
 
     # --- What goes wrong -----------------------------------------------------------------------
 
@@ -168,20 +183,24 @@ class Chaos:
         self._writers.add(writer)
         try:
             if not self._refusing:
-                await self._pass_on(reader, writer)
+                self._connections += 1
+                await self._pass_on(reader, writer, b"%03d" % (self._connections % 1000))
         finally:
             writer.transport.abort()
             self._writers.discard(writer)
             self._tasks.discard(task)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: bytes
+    ) -> None:
         with suppress(OSError):
             answers, server = await asyncio.open_connection("127.0.0.1", self._target)
             try:
-                asking = asyncio.create_task(self._ask(reader, server))
+                asking = asyncio.create_task(self._ask(reader, server, name))
                 while chunk := await answers.read(_CHUNK):
                     await self._open.wait()
                     allowed = self._allowed(chunk)
+                    self._passed.append(name + b"<" + allowed)
                     writer.write(allowed)
                     await writer.drain()
                     if len(allowed) < len(chunk):
@@ -200,11 +219,15 @@ class Chaos:
             self._left, self._harmed = None, time.monotonic()
         return allowed
 
-    async def _ask(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
+    async def _ask(
+        self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, name: bytes
+    ) -> None:
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK):
                 shot = self._shot
-                server.write(shot.take(chunk) if shot is not None else chunk)
+                taken = shot.take(chunk) if shot is not None else chunk
+                self._passed.append(name + b">" + taken)
+                server.write(taken)
                 if shot is not None and shot.fired:
                     self._shot = None
                     shot.fire()

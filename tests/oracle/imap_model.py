@@ -144,8 +144,10 @@ class ImapModel:
 
     def adopt(self, mailboxes: dict[str, dict[int, Held]], validities: dict[str, int]) -> None:
         """What is on the server now, whoever did it."""
-        for name in mailboxes.keys() - self.mailboxes.keys():
-            self.meanings[name] += 1
+        for name, validity in validities.items():
+            is_known = name in self.mailboxes
+            if not is_known or self.validities.get(name, validity) != validity:
+                self.meanings[name] += 1
         self.used |= self.mailboxes.keys() - mailboxes.keys()
         self.mailboxes, self.validities = mailboxes, validities
 

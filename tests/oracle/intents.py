@@ -140,7 +140,8 @@ class ChangedEmail(Intent):
         after = self._after(expected, {*before})
         if outcome.told is Told.REFUSED and self.is_exact:
             possible = before and after and not outcome.is_due
-            return [f"{self} in {before} was refused: {outcome.error}"] if possible else []
+            where = f"in {[*before]}, to be in {[*after]},"
+            return [f"{self} {where} was refused: {outcome.error}"] if possible else []
         if outcome.told is not Told.DONE:  # what others have marked meanwhile may have been moved
             expected.perhaps(self.number, after, is_exact=self.is_exact)
             return []

@@ -62,6 +62,8 @@ class Requests:
     ) -> None:
         self._client = client
         self._next = _FIRST_NUMBER
+        # A gateway leaves a name alone that means another mailbox, by its UIDVALIDITY, too often.
+        self._swapped: set[str] = set()
         self._upload = upload
         self._old_states: dict[str, str] = {}
         self._weights: dict[Callable[[Request, Random], None], int] = {
@@ -258,6 +260,10 @@ class Requests:
         if len(roots) < 2:
             return
         one, other = rng.sample(roots, 2)
+        names = {mailboxes[one]["name"], mailboxes[other]["name"]}
+        if names & self._swapped:
+            return
+        self._swapped |= names
         request.intents.append(SwappedMailboxes(len(request.calls), one, other))
         update = {
             one: {"name": mailboxes[other]["name"]},

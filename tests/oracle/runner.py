@@ -167,7 +167,7 @@ def _told(failure: Exception) -> str:
 def _keep_log(directory: Path, title: str, run: Run, failure: Exception) -> Path:
     directory.mkdir(exist_ok=True)
     path = directory / f"{title.replace(' ', '-')}.log"
-    server = ["", "The mail server:", run.system.server.log(), ""]
+    server = ["", "The mail server:", run.system.server.log(), "", run.system.passed(), ""]
     path.write_text("\n".join([*run.log, _told(failure), *server]))
     return path
 

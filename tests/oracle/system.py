@@ -154,6 +154,10 @@ class System:
             running = self._nodes[:1]
         return running
 
+    def passed(self) -> str:
+        """What gateways and the mail server have said to each other last."""
+        return self._proxy.passed()
+
     def settle_writes(self, jmap: Jmap) -> None:
         """End what goes wrong, and wait until all that was asked of gateways is done."""
         self.expect_trouble()
