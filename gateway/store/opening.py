@@ -9,7 +9,6 @@ from urllib.parse import unquote, urlsplit
 from gateway.store import keys
 from gateway.store.base import Backend, Store, StoreError
 from gateway.store.memory import MemoryBackend
-from gateway.store.redis import RedisBackend
 from gateway.store.sealed import SealedStore
 from gateway.store.sqlite import SqliteBackend
 
@@ -35,6 +34,9 @@ def open_store(url: str | None, secret: bytes | None, data_dir: Path) -> Store:
 def _backend(scheme: str, url: str | None, data_dir: Path) -> Backend:
     match scheme:
         case "redis" | "rediss" if url:
+            # Its library takes as long to import as all the rest of the store does.
+            from gateway.store.redis import RedisBackend
+
             return RedisBackend(url)
         case "sqlite":
             path = Path(unquote(urlsplit(url).path)) if url else data_dir / DEFAULT_FILE

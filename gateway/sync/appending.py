@@ -88,6 +88,8 @@ async def _send(account: Account, letter: Letter) -> _Sent | Failure:
     mailbox = data.mailboxes.get(mailbox_id)
     if not letter.mailbox_ids <= data.numbers.keys() or mailbox is None or mailbox.wire is None:
         return Failure(FailureKind.NO_MAILBOX)
+    if not data.held().isdisjoint(data.numbers[id_] for id_ in letter.mailbox_ids):
+        return Failure(FailureKind.UNAVAILABLE, "a mailbox is left alone")
     try:
         async with spooled(letter.chunks()) as chunks:
             place = await _place(account, mailbox.wire, letter, chunks)

@@ -142,6 +142,11 @@ class AccountData:
             if mailbox is not None:
                 yield mailbox, self.index.mailbox(number)
 
+    def held(self) -> frozenset[int]:
+        """The numbers of the mailboxes that are left alone: what is done there is not seen."""
+        wires = self.wires.items()
+        return frozenset(self.numbers[id_] for id_, w in wires if self.quarantine.holds(w))
+
     def columns(self, mailbox_id: str) -> MailboxColumns | None:
         """The columns of a mailbox that can hold messages."""
         number = self.numbers.get(mailbox_id)

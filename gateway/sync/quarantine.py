@@ -26,6 +26,7 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class _Record:
+    mailbox_id: str | None = None
     uidvalidity: int = 0
     changes: deque[float] = field(default_factory=lambda: deque(maxlen=MOST))
     refusals: int = 0
@@ -44,9 +45,16 @@ class Quarantine:
         record = self._records.get(wire or b"")
         return record is not None and self._clock() < record.until
 
-    def saw(self, wire: bytes, uidvalidity: int) -> None:
-        """The server told the UIDVALIDITY of a mailbox."""
+    def saw(self, wire: bytes, uidvalidity: int, mailbox_id: str | None = None) -> None:
+        """The server told the UIDVALIDITY of a mailbox, and perhaps its id (RFC 8474).
+
+        With another id it is another mailbox, which was given the name: that is no trouble.
+        """
         record = self._records.setdefault(wire, _Record())
+        if mailbox_id is not None and record.mailbox_id != mailbox_id:
+            if record.mailbox_id is not None:
+                record = self._records[wire] = _Record()
+            record.mailbox_id = mailbox_id
         if record.uidvalidity not in (0, uidvalidity) and uidvalidity:
             now = self._clock()
             record.changes.append(now)
@@ -80,8 +88,10 @@ class Quarantine:
         status = entry.status
         if status is None or not status.uidvalidity:
             return entry
-        if not self.holds(entry.wire):
-            self.saw(entry.wire, status.uidvalidity)
+        record = self._records.get(entry.wire)
+        is_same = record is None or record.mailbox_id == status.mailbox_id
+        if not self.holds(entry.wire) or not is_same:
+            self.saw(entry.wire, status.uidvalidity, status.mailbox_id)
             return entry
         known = self._records[entry.wire].uidvalidity
         return replace(entry, status=replace(status, uidvalidity=known))

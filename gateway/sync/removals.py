@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gateway.sync.data import AccountData
 from gateway.sync.keywords import DELETED, select
+from gateway.sync.placements import MailboxColumns
 from gateway.sync.write_plan import Action, Step, Verb
 
-Kept = defaultdict[tuple[int, int], set[int]]
-"""UIDs by the number of their mailbox and its UIDVALIDITY."""
+Kept = defaultdict[tuple[int, int], dict[int, int]]
+"""Rows by UID, by the number of the mailbox and its UIDVALIDITY."""
 
 _FLAG = frozenset({"\\Deleted"})
 
@@ -26,16 +29,18 @@ class Removals:
     """The messages that are being removed, and those in their way."""
 
     def __init__(self) -> None:
-        self._begun: Kept = defaultdict(set)
-        self._unflagged: Kept = defaultdict(set)
+        self._begun: Kept = defaultdict(dict)
+        self._unflagged: Kept = defaultdict(dict)
 
     def note(self, data: AccountData, step: Step) -> None:
         """A step that removes messages from their mailbox is about to be taken."""
-        self._begun[_key(data, step.action.number)] |= step.rows.keys()
+        self._begun[_key(data, step.action.number)] |= step.rows
 
     def note_unflagged(self, data: AccountData, number: int, uids: Iterable[int]) -> None:
         """Messages of others have lost their flag."""
-        self._unflagged[_key(data, number)] |= {*uids}
+        columns = data.index.mailbox(number)
+        at = columns.positions(np.array([*uids], np.uint32))
+        self._unflagged[_key(data, number)] |= _rows(columns, at[at >= 0])
 
     def left(self, data: AccountData, failed: Container[int]) -> list[Step]:
         """What removes those that are still there, except of the Emails that failed, by row.
@@ -66,14 +71,24 @@ def _key(data: AccountData, number: int) -> tuple[int, int]:
 
 
 def _those(data: AccountData, kept: Kept, *, deleted: bool) -> Iterator[tuple[int, dict[int, int]]]:
-    """Rows by UID, for each mailbox, of those that are there and flagged so, or not."""
-    for (number, uidvalidity), uids in kept.items():
-        if number not in data.by_number() or _key(data, number)[1] != uidvalidity:
+    """Rows by UID, for each mailbox, of those that are there and flagged so, or not.
+
+    In a mailbox that was renumbered meanwhile they are known by their rows.
+    """
+    for (number, uidvalidity), rows in kept.items():
+        if number not in data.by_number():
             continue
         columns = data.index.mailbox(number)
-        at = columns.positions(np.array([*uids], np.uint32))
-        at = at[at >= 0]
+        at: npt.NDArray[Any]
+        if columns.uidvalidity == uidvalidity:
+            at = columns.positions(np.array([*rows], np.uint32))
+            at = at[at >= 0]
+        else:
+            at = np.flatnonzero(np.isin(columns.rows, [*rows.values()]))
         at = at[select(columns.bits[at], DELETED) == deleted]
         if len(at):
-            rows = zip(columns.uids[at].tolist(), columns.rows[at].tolist(), strict=True)
-            yield number, dict(rows)
+            yield number, _rows(columns, at)
+
+
+def _rows(columns: MailboxColumns, at: npt.NDArray[Any]) -> dict[int, int]:
+    return dict(zip(columns.uids[at].tolist(), columns.rows[at].tolist(), strict=True))

@@ -133,34 +133,45 @@ class Writing:
         kind = FailureKind.REFUSED if lost is None else FailureKind.UNAVAILABLE
         for step in self._left(orders, failures, removals):
             fail(failures, step, Failure(kind, str(lost or "")))
-        failed = failures.keys() & orders.keys()
-        await self._put_back({row: before.inverse(row) for row in failed}, removals)
+        await self._run_back(removals.undone(self.data, failures))
+        for row in self._gone(orders, destroyed=True):
+            failures.pop(row, None)  # whoever has done it
+        inverses = {row: before.inverse(row) for row in failures.keys() & orders.keys()}
+        await self._run_back(self._left(inverses, {}, Removals()))
         for row in self._gone(orders):
             failures.setdefault(row, Failure(FailureKind.NOT_FOUND))
         return {row: failures.get(row) for row in orders}
 
-    def _gone(self, orders: Mapping[int, Order]) -> list[int]:
-        """The Emails that are no more, and not because that was ordered."""
+    def _gone(self, orders: Mapping[int, Order], *, destroyed: bool = False) -> list[int]:
+        """The Emails that are no more, of those that were to be destroyed or of the others."""
         visible = self.data.emails.visible()
-        return [row for row, order in orders.items() if not visible[row] and not order.destroy]
+        return [
+            row for row, order in orders.items() if not visible[row] and order.destroy == destroyed
+        ]
 
     def _left(
         self, orders: Mapping[int, Order], failures: dict[int, Failure], removals: Removals
     ) -> list[Step]:
         """What is not done yet of that which can be; failures get what can not."""
-        known = self.data.numbers.keys()
+        known, held = self.data.numbers.keys(), self.data.held()
         for row, order in orders.items():
-            if row not in failures and not order.add_mailboxes <= known:
+            if row in failures:
+                continue
+            if not order.add_mailboxes <= known:
                 failures[row] = Failure(FailureKind.NO_MAILBOX)
+            elif held and not held.isdisjoint(self._mailboxes(row, order)):
+                failures[row] = Failure(FailureKind.UNAVAILABLE, "a mailbox is left alone")
         planned = plan(self.data, {row: o for row, o in orders.items() if row not in failures})
         return planned + removals.left(self.data, failures)
 
-    async def _put_back(self, orders: Mapping[int, Order], removals: Removals) -> None:
+    def _mailboxes(self, row: int, order: Order) -> set[int]:
+        """The numbers of the mailboxes in which something of an order is done."""
+        there = {number for number, _ in self.data.emails.placements(row)}
+        return there | {self.data.numbers[id_] for id_ in order.add_mailboxes}
+
+    async def _run_back(self, steps: Sequence[Step]) -> None:
         """RFC 8620 §5.3: an update is done as a whole, or not at all."""
-        if steps := removals.undone(self.data, orders):
-            await _Round(self.account, {}, Removals()).run(steps)
-            await self.refresh()
-        if steps := self._left(orders, {}, Removals()):
+        if steps:
             await _Round(self.account, {}, Removals()).run(steps)
             await self.refresh()
 

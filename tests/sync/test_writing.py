@@ -10,6 +10,7 @@ import pytest
 from gateway.sync.account import Account
 from gateway.sync.appending import Letter
 from gateway.sync.failures import Failure, FailureKind
+from gateway.sync.quarantine import MOST
 from gateway.sync.write_plan import Order
 from gateway.sync.writing import writing
 from tests.servers.mail_server import MailServer, User
@@ -182,6 +183,25 @@ async def test_a_mailbox_that_is_gone_takes_nothing_and_loses_nothing(
     assert failure.kind is FailureKind.NO_MAILBOX
     assert await _mail(account, 4) == before
     await _agrees(account, server, user)
+
+
+async def test_nothing_is_written_to_a_mailbox_that_is_left_alone(
+    server: MailServer, user: User, account: Account
+) -> None:
+    """What is done there would not be seen, and so be done again."""
+    row = await _row(account, 4)
+    quarantine = account.data.quarantine
+    for uidvalidity in range(MOST + 2):
+        quarantine.saw(b"C", 1000 + uidvalidity)
+    assert quarantine.holds(b"C")
+    async with writing(account) as held:
+        copied = await held.change({row: Order(add_mailboxes=frozenset({_id(account, "C")}))})
+        (added,) = await held.append([_letter(account, 900, "C")])
+    for failure in (copied[row], added):
+        assert isinstance(failure, Failure)
+        assert failure.kind is FailureKind.UNAVAILABLE
+    with server.imap(user) as client:
+        assert client.select("C") == ("OK", [b"0"])
 
 
 def _letter(account: Account, number: int, *paths: str, keywords: tuple[str, ...] = ()) -> Letter:
