@@ -115,7 +115,7 @@ class Account:
         self._trust = Trust()
         self._hurry = asyncio.Event()
         self._hurry_structures = asyncio.Event()
-        self._watcher = watcher.join(data, self.mark_changed)
+        self._watcher = watcher.join(data, self.mark_changed, extent)
         self._background = Background()
 
     @property

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from gateway.imap.commands.examine import leave
+from gateway.imap.commands.list import List
 from gateway.imap.commands.noop import Noop
 from gateway.imap.commands.notify import OVERFLOW, Notify, has_overflowed, tells_of_change
 from gateway.imap.commands.status import StatusOf, mailbox_octets
 from gateway.imap.connection import Connection
 from gateway.imap.errors import CommandRefused, ConnectionLost, ServerBusy
+from gateway.imap.wire import modutf7
 from gateway.imap.wire.responses import Untagged
+from gateway.sync.extent import OWN, Extent
 from gateway.sync.waiting import first_of
 
 # A link may be dead and not say so, and as long as it is trusted nobody else looks. So the server,
@@ -27,11 +30,11 @@ _ANSWER_SECONDS = 10.0
 class Told(Protocol):
     """An account that is to be told of changes.
 
-    is_own: it is the user's own, whose mailboxes need not be named. told_of: those named for it, as
-    long as all changes in them will be told, else None.
+    extent: which mailboxes it has; those of the user's own need not be named. told_of: those named
+    for it, as long as all changes in them will be told, else None.
     """
 
-    is_own: bool
+    extent: Extent
     told_of: frozenset[bytes] | None
 
     def wires(self) -> Iterable[bytes]:
@@ -68,16 +71,15 @@ class NotifyWatch:
         for command in leave(connection):
             await connection.run(command)
         self._named = self._choose()
-        # Dovecot tells nothing of a user of whom the session has looked at nothing yet.
-        first = {id(account): wire for wire, account in self._named.items()}
-        await connection.run_all(*(StatusOf(wire, ("MESSAGES",)) for wire in first.values()))
+        await self._introduce(dict.fromkeys(account.extent for account in self._named.values()))
         others_news, connection.on_unsolicited = connection.on_unsolicited, self._hear
         try:
             await connection.run(Notify(sorted(self._named)))
         except CommandRefused:
             connection.on_unsolicited = others_news
             raise
-        accounts = [each for each in self._accounts() if each.is_own] + [*self._named.values()]
+        own = [account for account in self._accounts() if account.extent == OWN]
+        accounts = own + [*self._named.values()]
         try:
             for account in accounts:
                 named = frozenset(wire for wire, each in self._named.items() if each is account)
@@ -99,12 +101,24 @@ class NotifyWatch:
         named: dict[bytes, Told] = {}
         room = self._connection.max_set
         for account in self._accounts():
-            wires = [] if account.is_own else [*account.wires()]
+            wires = [] if account.extent == OWN else [*account.wires()]
             octets = sum(len(wire) + len(' ""') for wire in wires)
             if octets <= room:
                 room -= octets
                 named |= dict.fromkeys(wires, account)
         return named
+
+    async def _introduce(self, extents: Iterable[Extent]) -> None:
+        """Let the session know of other users.
+
+        Dovecot tells nothing of users whom it did not list in the session, and lists only those who
+        shared something as it began, and those of whom something was asked.
+        """
+        extents = [extent for extent in extents if extent.root]
+        roots = [modutf7.encode(extent.root) for extent in extents]
+        await self._connection.run_all(*(StatusOf(root, ("MESSAGES",)) for root in roots))
+        patterns = [pattern for extent in extents for pattern in extent.patterns]
+        await self._connection.run_all(*(List(patterns=(pattern,)) for pattern in patterns))
 
     def _hear(self, response: Untagged) -> None:
         if has_overflowed(response):
@@ -121,7 +135,7 @@ class NotifyWatch:
             self._named[wire].on_change()
             return
         for account in self._accounts():
-            if wire is None or account.is_own:
+            if wire is None or account.extent == OWN:
                 account.on_change()
 
     async def _hear_on(self, stop: asyncio.Event) -> None:

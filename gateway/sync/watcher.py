@@ -26,6 +26,7 @@ from gateway.imap.errors import CommandRefused, ImapError
 from gateway.imap.pool import Pool
 from gateway.imap.wire.responses import Untagged
 from gateway.obs.log import get_logger
+from gateway.sync.extent import OWN, Extent
 from gateway.sync.mailboxes import Mailbox
 from gateway.sync.waiting import first_of
 from gateway.sync.watch_notify import NotifyWatch, can_notify
@@ -71,15 +72,20 @@ class Watch:
     """
 
     def __init__(
-        self, watcher: Watcher, data: Listed, on_change: Callable[[], None], *, is_own: bool
+        self, watcher: Watcher, data: Listed, on_change: Callable[[], None], extent: Extent
     ) -> None:
         self.look_seconds = 0.0
-        self.is_own = is_own
+        self.extent = extent
         self.told_of: frozenset[bytes] | None = None
         self.data = data
         self.on_change = on_change
         self._watcher = watcher
         self._active = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the user's own account."""
+        return self.extent == OWN
 
     @property
     def active(self) -> bool:
@@ -154,12 +160,12 @@ class Watcher:
         self._is_crowded = False
         pool.on_crowded = self._make_room
 
-    def join(self, data: Listed, on_change: Callable[[], None]) -> Watch:
+    def join(self, data: Listed, on_change: Callable[[], None], extent: Extent = OWN) -> Watch:
         """Watch one more account; the first one is the user's own.
 
         `on_change` is called when something changed, and whenever it may have.
         """
-        watch = Watch(self, data, on_change, is_own=not self._watches)
+        watch = Watch(self, data, on_change, extent)
         self._watches.append(watch)
         return watch
 

@@ -39,7 +39,7 @@ function commit(username, ...)
   function user:plugin_getenv(name) return settings[name] end
   local ctx = dovecot_lua_notify_begin_txn(user)
   for _, event in ipairs({ ... }) do
-    _G["dovecot_lua_notify_event_" .. event](ctx, {})
+    _G["dovecot_lua_notify_event_" .. event](ctx, { mailbox = changed_mailbox })
   end
   dovecot_lua_notify_end_txn(ctx)
 end
@@ -65,8 +65,11 @@ def lua(script: str) -> list[str]:
 
 
 def test_every_node_is_told_once_for_a_transaction() -> None:
-    body = '{"user":"ann@example.test"}'
-    assert lua('commit("ann@example.test", "message_new", "flags_set", "message_expunge")') == [
+    body = '{"user":"ann@example.test","mailboxes":["INBOX"]}'
+    assert lua(
+        'changed_mailbox = "INBOX"'
+        'commit("ann@example.test", "message_new", "flags_set", "message_expunge")'
+    ) == [
         "POST http://a/events Bearer secret",
         body,
         "POST http://b/events Bearer secret",
@@ -81,8 +84,31 @@ def test_a_transaction_without_changes_is_not_told() -> None:
 @pytest.mark.parametrize("name", ['o"hara', "back\\slash", "tab\there", "jürgen", "a'b"])
 def test_names_arrive_as_they_are(name: str) -> None:
     """RFC 8259 §7"""
-    body = lua(f'commit({json.dumps(name, ensure_ascii=False)}, "flags_set")')[1]
-    assert json.loads(body) == {"user": name}
+    text = json.dumps(name, ensure_ascii=False)
+    body = lua(f'changed_mailbox = {text} commit({text}, "flags_set")')[1]
+    assert json.loads(body) == {"user": name, "mailboxes": [name]}
+
+
+def test_an_event_without_a_mailbox_is_told_all_the_same() -> None:
+    body = lua('commit("ann", "mailbox_subscribe")')[1]
+    assert json.loads(body) == {"user": "ann", "mailboxes": []}
+
+
+def test_no_more_mailboxes_are_named_than_are_read() -> None:
+    """The user is told of in any case."""
+    script = """
+        dovecot_lua_notify_begin_txn_before = dovecot_lua_notify_begin_txn
+        function dovecot_lua_notify_begin_txn(user)
+          local ctx = dovecot_lua_notify_begin_txn_before(user)
+          for n = 1, 500 do
+            dovecot_lua_notify_event_flags_set(ctx, { mailbox = "m" .. n })
+          end
+          return ctx
+        end
+        commit("ann")
+    """
+    body = json.loads(lua(script)[1])
+    assert len(set(body["mailboxes"])) == len(body["mailboxes"]) == 100
 
 
 def test_a_gateway_that_does_not_answer_is_left_alone_for_a_while() -> None:

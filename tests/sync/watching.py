@@ -12,6 +12,7 @@ from gateway.imap.commands.namespace import namespaces
 from gateway.imap.commands.status import Status
 from gateway.imap.connection import Connection, Credentials, Endpoint
 from gateway.imap.pool import Pool
+from gateway.sync.extent import Extent, Kind
 from gateway.sync.mailboxes import Mailbox, tree
 from gateway.sync.watcher import Watch, Watcher
 from tests.servers.mail_server import User
@@ -78,9 +79,11 @@ class Watching(Told):
     watcher: Watcher = field(init=False)
 
     def join(self, *wires: bytes) -> Told:
-        """Watch one more account, which has these mailboxes."""
+        """Watch one more account, which has these mailboxes below `shared/<user>`."""
         other = Told(Listed())
-        other.watch = self.watcher.join(other.listed, other.on_change)
+        root = "/".join(wires[0].decode().split("/")[:2])
+        extent = Extent(Kind.USER, root, "/", root.removeprefix("shared/"))
+        other.watch = self.watcher.join(other.listed, other.on_change, extent)
         other.list(*wires)
         return other
 
