@@ -328,3 +328,36 @@ async def test_all_accounts_of_a_user_share_few_connections(
     who = server.doveadm("-f", "tab", "who", ann.username).splitlines()
     connections = [int(line.split("\t")[1]) for line in who[1:]]
     assert 0 < sum(connections) <= 2
+
+
+@pytest.mark.checklist("Q04", "F17")
+async def test_only_what_the_rights_allow_is_changed(
+    connect: Connect, server: Dovecot, ann: User, bob: User
+) -> None:
+    """RFC 8621 §4.6: adding, removing, $seen and other keywords, in all mailboxes of the Email."""
+    server.create(bob, "Work", "Old", "Open")
+    server.append(bob, "Work", letter("one"))
+    share(server, bob, "Work", ann.username, "lrs")
+    share(server, bob, "Old", ann.username, "lr")
+    share(server, bob, "Open", ann.username, "lrswite")
+    client = await connect(ann)
+    account_id = await account_of(client, bob.username)
+    ids = {name: m["id"] for name, m in (await mailboxes(client, account_id)).items()}
+    (one,) = (await call(client, account_id, "Email/query"))["ids"]
+
+    async def update(patch: dict[str, object]) -> str | None:
+        answer = await call(client, account_id, "Email/set", update={one: patch})
+        return answer["notUpdated"][one]["type"] if answer["notUpdated"] else None
+
+    assert await update({"keywords/$seen": True}) is None
+    assert await update({"keywords/$flagged": True}) == "forbidden"
+    assert await update({f"mailboxIds/{ids['Old']}": True}) == "forbidden"
+    assert await update({"mailboxIds": {ids["Open"]: True}}) == "forbidden"
+    answer = await call(client, account_id, "Email/set", destroy=[one])
+    assert answer["notDestroyed"][one]["type"] == "forbidden"
+    # A copy where more is allowed takes nothing away from what is not where the other one is.
+    assert await update({f"mailboxIds/{ids['Open']}": True}) is None
+    assert await update({"keywords/$flagged": True}) == "forbidden"
+    assert await update({f"mailboxIds/{ids['Open']}": None}) is None
+    got = await call(client, account_id, "Email/get", ids=[one], properties=["mailboxIds"])
+    assert got["list"][0]["mailboxIds"] == {ids["Work"]: True}
