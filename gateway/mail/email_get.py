@@ -25,6 +25,7 @@ from gateway.sync.content import MESSAGE_HEADER, Want
 from gateway.sync.data import AccountData
 from gateway.sync.dates import utc_date
 from gateway.sync.emails import YES
+from gateway.sync.errors import MailboxChanged
 from gateway.sync.sections import PIECE, Found, Place, Section
 from gateway.sync.turns import Turns
 
@@ -64,12 +65,19 @@ async def load(account: Account, request: GetRequest) -> GetResult:
     while True:
         rows = data.emails.rows(asked)
         read |= rows.keys()
-        gone = await account.content.read(list(rows.values()), wants)
-        if gone and (tries := tries - 1):
-            await account.recheck()  # whether it is elsewhere now, or nowhere
+        tries -= 1
+        try:
+            gone = await account.content.read(list(rows.values()), wants)
+            if gone and tries > 0:
+                await account.recheck()  # whether it is elsewhere now, or nowhere
+                continue
+            rows = {id_: row for id_, row in rows.items() if row not in gone}
+            found, values = await _read(account, wanted, list(rows.values()))
+        except MailboxChanged:
+            if tries <= 0:
+                raise
+            await account.recheck()
             continue
-        rows = {id_: row for id_, row in rows.items() if row not in gone}
-        found, values = await _read(account, wanted, list(rows.values()))
         rows = {id_: row for id_, row in rows.items() if data.emails.placements(row)}
         if data.emails.rows(asked).keys() <= read:
             break

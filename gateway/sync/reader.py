@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gateway.imap.command import Command
-from gateway.imap.commands.examine import Examine
+from gateway.imap.commands.examine import Examine, denies_mailbox
 from gateway.imap.connection import Connection
 from gateway.imap.errors import CommandRefused
 from gateway.imap.pool import Pool
@@ -40,7 +40,10 @@ class Reader:
         wire = mailbox.wire
 
         async def work(connection: Connection) -> list[Any]:
-            return await self._run(connection, number, wire, make(connection), again)
+            results = await self._run(connection, number, wire, make(connection), again)
+            if not again and any(map(_denies_mailbox, results)):
+                results = await self._run(connection, number, wire, make(connection), again=True)
+            return results
 
         return await attempt(self.pool, work, wire, deadline=DEADLINE)
 
@@ -74,3 +77,7 @@ class Reader:
             for number, uid in self.data.emails.placements(row)[:1]:
                 groups.setdefault(number, {})[uid] = row
         return groups
+
+
+def _denies_mailbox(result: object) -> bool:
+    return isinstance(result, CommandRefused) and denies_mailbox(result)

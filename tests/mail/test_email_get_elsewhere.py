@@ -18,10 +18,15 @@ async def id_(
     dovecot.create(mailuser, "Elsewhere")
     dovecot.append(mailuser, "INBOX", mail())
     (found,) = (await client.call("Email/query"))["ids"]
+    await trust(client, monkeypatch)
+    return str(found)
+
+
+async def trust(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on nobody looks at the server again without a reason."""
     for name in ("MAX_TRUST_SECONDS", "VOUCHED_SECONDS", "TRUST_FACTOR"):
         monkeypatch.setattr(f"gateway.sync.trust.{name}", 1e6)
     await client.account.recheck()
-    return str(found)
 
 
 async def test_one_that_was_moved_is_found(
@@ -35,6 +40,34 @@ async def test_one_that_was_moved_is_found(
     (email,) = got["list"]
     mailboxes = {m["name"]: m["id"] for m in await client.mailboxes("name")}
     assert email["mailboxIds"] == {mailboxes["Elsewhere"]: True}
+
+
+@pytest.mark.checklist("L06")
+@pytest.mark.parametrize("server", ["dovecot", "cyrus"])
+@pytest.mark.parametrize("swapped", [False, True])
+async def test_one_in_a_mailbox_that_was_renamed_is_found(
+    server: str,
+    swapped: bool,
+    connect: Connect,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where another one has the name now, and a connection has the old one open."""
+    host = request.getfixturevalue(server)
+    user = host.add_user()
+    host.create(user, "One", "Two")
+    client = await connect(host, user)
+    for number in range(2):
+        host.append(user, "One", mail(number))
+    ids = await client.query()
+    await trust(client, monkeypatch)
+    await client.call("Email/get", ids=ids[:1], properties=["preview"])
+    with host.imap(user) as imap:
+        imap.rename("One", "Three")
+        if swapped:
+            imap.rename("Two", "One")
+    got = await client.call("Email/get", ids=ids[1:], properties=["preview", "bodyValues"])
+    assert [email["id"] for email in got["list"]] == ids[1:]
 
 
 async def test_one_that_is_not_known_yet_is_waited_for(

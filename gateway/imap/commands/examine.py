@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from gateway.imap.command import Command, Commander
 from gateway.imap.commands.status import uidnext
-from gateway.imap.errors import MailboxUnavailable
+from gateway.imap.errors import CommandRefused, MailboxUnavailable
 from gateway.imap.wire import encode
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Code, Tagged, Untagged
@@ -79,7 +79,7 @@ class Examine(Command[Selected]):
         return True
 
     def finish(self, tagged: Tagged) -> Selected:
-        if tagged.status != "OK" and _is_unavailable(tagged):
+        if tagged.status != "OK" and _is_unavailable(tagged.code, tagged.text.text):
             raise MailboxUnavailable(self.name, tagged.status, tagged.code, tagged.text.text)
         self.check(tagged)
         permanent = self._codes.get("PERMANENTFLAGS")
@@ -153,11 +153,19 @@ async def examine(conn: Commander, mailbox: bytes) -> Selected:
     return await conn.run(Examine(mailbox, condstore))
 
 
-def _is_unavailable(tagged: Tagged) -> bool:
+def denies_mailbox(refused: CommandRefused) -> bool:
+    """Whether a command on messages was refused because of the mailbox that they are in.
+
+    Cyrus says so of one that was renamed while it was selected.
+    """
+    return _is_unavailable(refused.code, refused.text)
+
+
+def _is_unavailable(code: str | None, text: str) -> bool:
     """Whether a refusal is about the mailbox and will last."""
-    if tagged.code in _PASSING_CODES:
+    if code in _PASSING_CODES:
         return False
-    return tagged.code in _UNAVAILABLE_CODES or bool(_UNAVAILABLE_TEXT.search(tagged.text.text))
+    return code in _UNAVAILABLE_CODES or bool(_UNAVAILABLE_TEXT.search(text))
 
 
 def _flags(value: object) -> tuple[str, ...]:
