@@ -22,6 +22,12 @@ def session_capabilities() -> dict[str, dict[str, Any]]:
     return {MAIL: {}}
 
 
-def account_capabilities(_account: Account | Share) -> dict[str, dict[str, Any]]:
-    """What the Session object says of one account: the user's own, or what others share."""
-    return {MAIL: account_capability(tuple(sort.name for sort in SORTS))}
+def account_capabilities(account: Account | Share) -> dict[str, dict[str, Any]]:
+    """What the Session object says of one account: the user's own, or what others share.
+
+    RFC 4314 has no right to make a mailbox that has no parent: of what others share, those can have
+    children that say so.
+    """
+    sorts = tuple(sort.name for sort in SORTS)
+    is_own = isinstance(account, Account)
+    return {MAIL: account_capability(sorts, may_create_top_level=is_own)}

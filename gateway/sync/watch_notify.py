@@ -79,7 +79,7 @@ class NotifyWatch:
             connection.on_unsolicited = others_news
             raise
         own = [account for account in self._accounts() if account.extent == OWN]
-        accounts = own + [*self._named.values()]
+        accounts = [*own, *self._named.values()]
         try:
             for account in accounts:
                 named = frozenset(wire for wire, each in self._named.items() if each is account)

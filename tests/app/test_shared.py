@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 from gateway.app import running
 from gateway.http import session
 from gateway.sync import login
-from tests.app.harness import Client, settings
+from tests.app.harness import MAIL, Client, settings
 from tests.app.sharing import accounts, call, letter, mailboxes, share, subjects, until
 from tests.servers.dovecot import Dovecot, User
 from tests.servers.dovecot_config import Options
@@ -95,10 +95,9 @@ async def test_another_user_who_shares_mailboxes_is_an_account(
     assert list(shared) == [bob.username]
     account_id, is_read_only = shared[bob.username]
     assert not is_read_only
-    assert client.account_id == session_["primaryAccounts"][next(iter(session_["primaryAccounts"]))]
-    assert session_["accounts"][account_id]["accountCapabilities"].keys() >= {
-        "urn:ietf:params:jmap:mail"
-    }
+    assert set(session_["primaryAccounts"].values()) == {client.account_id}
+    capability = session_["accounts"][account_id]["accountCapabilities"][MAIL]
+    assert capability["mayCreateTopLevelMailbox"] is False
     found = await mailboxes(client, account_id)
     assert {path: mailbox["role"] for path, mailbox in found.items()} == {
         "Inbox": "inbox",
