@@ -185,6 +185,27 @@ async def test_a_mailbox_that_is_gone_takes_nothing_and_loses_nothing(
     await _agrees(account, server, user)
 
 
+@every_step
+async def test_mailboxes_that_are_renamed_meanwhile_are_found_again(
+    server: MailServer, user: User, account: Account
+) -> None:
+    row = await _row(account, 15)
+    move = Order(
+        add_mailboxes=frozenset({_id(account, "C")}),
+        remove_mailboxes=frozenset({_id(account, "A")}),
+    )
+    async with writing(account) as held:
+        with hand(server, user) as other:
+            other.rename("C", "D").rename("A", "E")
+        failure = (await held.change({row: move}))[row]
+    if failure is not None:  # without ids, a mailbox of another name is another mailbox
+        assert failure.kind is FailureKind.NO_MAILBOX
+    mail = await _mail(account, 15)
+    assert mail is not None
+    assert mail.mailboxes == ({"D"} if failure is None else {"E"})
+    await _agrees(account, server, user)
+
+
 async def test_nothing_is_written_to_a_mailbox_that_is_left_alone(
     server: MailServer, user: User, account: Account
 ) -> None:
