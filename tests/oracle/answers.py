@@ -80,8 +80,8 @@ def _found(intent: FoundGone, answers: list[Answer]) -> Outcome:
     queried = answers[intent.call - 1][1]["ids"]
     if {*queried} != {*destroyed, *refused}:
         raise Violation("I10", f"other Emails destroyed than found: {queried}", str(found)[:800])
-    intent.found = [*destroyed]
+    intent.found, intent.refused = [*destroyed], tuple(refused)
     if any(error["type"] in _UNKNOWN for error in refused.values()):
-        intent.found = queried
+        intent.found, intent.refused = queried, ()
         return Outcome(Told.UNKNOWN)
     return Outcome(Told.DONE)

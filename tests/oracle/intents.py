@@ -178,11 +178,13 @@ class GoneEmail(Intent):
 
     def expect(self, expected: Expected, outcome: Outcome) -> list[str]:
         self.is_exact = expected.is_exact(self.number)
-        if outcome.told is Told.REFUSED:
-            there = expected.now.live(self.number)
-            possible = self.is_exact and there and not outcome.is_due
-            return [f"{self} in {there} was refused: {outcome.error}"] if possible else []
-        if outcome.told is Told.UNKNOWN:
+        there = expected.now.live(self.number)
+        if outcome.told is Told.REFUSED and self.is_exact:
+            possible = there and not outcome.is_due
+            return [f"{self} in {[*there]} was refused: {outcome.error}"] if possible else []
+        if outcome.told is Told.REFUSED:  # what had been removed already may have been put back
+            expected.perhaps(self.number, there, is_exact=False)
+        elif outcome.told is Told.UNKNOWN:
             expected.perhaps(self.number, (), is_exact=self.is_exact, may_go=True)
         else:
             expected.put(self.number, (), is_exact=self.is_exact)
@@ -193,12 +195,14 @@ class GoneEmail(Intent):
 class FoundGone(Intent):
     """Email/set destroy of what a query in the same request finds in a mailbox.
 
-    `numbers` are those of known Emails by id; `found` is what the query gave, if it was told.
+    `numbers` are those of known Emails by id; `found` is what was destroyed, if that was told, and
+    `refused` what was not.
     """
 
     mailbox_id: str
     numbers: dict[str, int]
     found: list[str] | None = None
+    refused: tuple[str, ...] = ()
 
     def _what(self) -> str:
         return f"found in {self.mailbox_id}"
@@ -214,10 +218,14 @@ class FoundGone(Intent):
     def expect(self, expected: Expected, outcome: Outcome) -> list[str]:
         if outcome.told is Told.REFUSED:
             return []
-        known = [self.numbers[id_] for id_ in self.found or () if id_ in self.numbers]
-        gone = [GoneEmail(self.call, self.key, number) for number in known]
-        wrong = [what for each in gone for what in each.expect(expected, outcome)]
-        if self.found is None or len(known) < len(self.found):
+        kept = Outcome(Told.REFUSED, is_due=True)
+        told = dict.fromkeys(self.found or (), outcome) | dict.fromkeys(self.refused, kept)
+        wrong = []
+        for id_, of_id in told.items():
+            if id_ in self.numbers:
+                gone = GoneEmail(self.call, id_, self.numbers[id_])
+                wrong += gone.expect(expected, of_id)
+        if self.found is None or not self.numbers.keys() >= told.keys():
             expected.some_may_go(expected.paths.get(self.mailbox_id))
         return wrong
 
