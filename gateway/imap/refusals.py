@@ -53,7 +53,7 @@ _ABOUT_MAILBOX = {
     "NOPERM": re.compile(r"permission|denied|not (?:allowed|permitted)", re.IGNORECASE),
     "LIMIT": re.compile(r"quota|limit|too many", re.IGNORECASE),
     "CANNOT": re.compile(
-        r"(?:invalid|illegal|bad).*name|name.*(?:too long|not valid)", re.IGNORECASE
+        r"(?:invalid|illegal|bad).{0,40}name|name.{0,40}(?:too long|not valid)", re.IGNORECASE
     ),
 }
 # What is refused for these is refused in parts as well.
