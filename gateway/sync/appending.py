@@ -20,6 +20,7 @@ from gateway.imap.wire.encode import Upload
 from gateway.mime.threading import field_values
 from gateway.store.base import StoreError
 from gateway.sync.account import Account
+from gateway.sync.arrays import Mask
 from gateway.sync.data import AccountData
 from gateway.sync.errors import MessageGone
 from gateway.sync.failures import Failure, FailureKind, of_refusal
@@ -63,7 +64,7 @@ async def append(
 
     refresh: reads the account again. Raises what that does, and AuthenticationFailed.
     """
-    known = account.data.emails.size
+    were = account.data.emails.visible().copy()
     sent = [await _send(account, letter) for letter in letters]
     found: dict[int, int] = {}
     for pause in _LOOKS:
@@ -71,7 +72,7 @@ async def append(
         await refresh()
         for at, each in enumerate(sent):
             if isinstance(each, _Sent) and at not in found:
-                row = _row(account.data, each, known, set(found.values()))
+                row = _row(account.data, each, were, set(found.values()))
                 if row is not None:
                     found[at] = row
         if all(isinstance(each, Failure) or at in found for at, each in enumerate(sent)):
@@ -146,11 +147,11 @@ class _Counted:
         return chunk
 
 
-def _row(data: AccountData, sent: _Sent, known: int, taken: set[int]) -> int | None:
+def _row(data: AccountData, sent: _Sent, were: Mask, taken: set[int]) -> int | None:
     """The Email that a letter is now.
 
-    It is where the server has told; else, or if another client has moved it on since, it is a new
-    one that is alike.
+    It is where the server has told; else, or if another client has moved it on since, it is one
+    that is alike, of those that were not there before.
     """
     columns = data.columns(sent.mailbox_id)
     place = sent.place
@@ -158,7 +159,9 @@ def _row(data: AccountData, sent: _Sent, known: int, taken: set[int]) -> int | N
         at = int(columns.positions(np.array([place.uid], np.uint32))[0])
         if at >= 0:
             return int(columns.rows[at])
-    for row in range(known, data.emails.size):
+    new = data.emails.visible().copy()
+    new[: len(were)] &= ~were
+    for row in np.flatnonzero(new).tolist():
         if row not in taken and _is_like(data, row, sent.letter):
             return row
     return None

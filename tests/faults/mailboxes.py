@@ -58,7 +58,8 @@ def world(server: MailServer, user: User) -> World:
     found: World = defaultdict(list)
     with server.imap(user) as client:
         for mailbox in MAILBOXES:
-            if client.select(mailbox, readonly=True)[1] == [b"0"]:
+            status, exists = client.select(mailbox, readonly=True)
+            if status != "OK" or exists == [b"0"]:
                 continue
             items = "(FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
             for row in client.uid("FETCH", "1:*", items)[1]:

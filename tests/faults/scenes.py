@@ -118,7 +118,7 @@ async def _destroy(client: Client, follower: Follower, _: Blobs) -> Outcomes:
 async def _import(client: Client, follower: Follower, blobs: Blobs) -> Outcomes:
     paths = follower.paths()
     numbers = {"one": 21, "two": 22, "three": 23}
-    emails = {
+    emails: dict[str, dict[str, Any]] = {
         "one": {"mailboxIds": {paths["Inbox"]: True}},
         "two": {
             "mailboxIds": {paths["A"]: True, paths["B"]: True},
@@ -126,8 +126,12 @@ async def _import(client: Client, follower: Follower, blobs: Blobs) -> Outcomes:
         },
         "three": {"mailboxIds": {paths["Inbox"]: True}, "keywords": {"$draft": True}},
     }
-    for name, email in emails.items():
-        email["blobId"] = blobs(numbers[name])
+    # Always the same date, so that on servers that name no messages it is the same Email again.
+    date = "2024-01-01T00:00:00Z"
+    emails = {
+        name: {**email, "blobId": blobs(numbers[name]), "receivedAt": date}
+        for name, email in emails.items()
+    }
     ((name, answer),) = await client.request(("Email/import", {"emails": emails}))
     names = {creation_id: message_id(number) for creation_id, number in numbers.items()}
     if name == "error":

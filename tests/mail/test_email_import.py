@@ -18,6 +18,7 @@ from gateway.sync.account import Account
 from tests.mail.client import Client, Refused
 from tests.mail.conftest import Connect
 from tests.mail.messages import crlf, mail
+from tests.mail.uploading import upload
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail_server import MailServer, User, quoted
@@ -178,6 +179,14 @@ async def test_a_date_that_the_server_does_not_keep_is_told(client: Client, put:
     told = await imported(client, blobId=put(mail(1)), receivedAt="2199-01-01T00:00:00Z")
     email = await client.email("receivedAt")
     assert told["receivedAt"] == email["receivedAt"] != "2199-01-01T00:00:00Z"
+
+
+@pytest.mark.checklist("J01", "J02")
+async def test_an_upload_is_imported(client: Client) -> None:
+    octets = mail(3, body="x" * 70 + "\r\n" + "y\r\n" * 200_000)
+    told = await imported(client, blobId=await upload(client, octets, "message/rfc822"))
+    assert told["size"] == len(octets)
+    assert await client.blob(told["blobId"]) == octets
 
 
 async def test_an_attached_message_is_imported(

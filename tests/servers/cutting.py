@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from types import TracebackType
@@ -23,12 +24,14 @@ class Cut(Enum):
     BYE = "with a BYE, when the server has carried it out"
     STALL = "the answer never comes, and the link stays"
     REFUSED = "it is answered NO, and the server never has it"
+    MEANWHILE = "something else happens before the server has it; nothing fails"
 
 
 class CuttingProxy:
     """Listens on `port`; passes everything on until the command that `cut` has named.
 
-    commands: the lines of the commands since then, without their tags.
+    commands: the lines of the commands since then, without their tags, that match `counted`.
+    refusal: the answer to what is REFUSED; action: what happens MEANWHILE.
     """
 
     def __init__(self, target: int, *without: bytes) -> None:
@@ -38,7 +41,9 @@ class CuttingProxy:
         self._at: int | None = None
         self._how = Cut.BEFORE
         self.commands: list[bytes] = []
+        self.counted = re.compile(b"")
         self.refusal = b"NO [UNAVAILABLE] Not now"
+        self.action: Callable[[], None] = lambda: None
         self.port = 0
 
     def cut(self, at: int | None, how: Cut = Cut.BEFORE) -> None:
@@ -82,6 +87,8 @@ class CuttingProxy:
 
     def next_cut(self, line: bytes) -> Cut | None:
         """Note a command; how the link fails at it, None when it does not."""
+        if not self.counted.match(line):
+            return None
         self.commands.append(line)
         return self._how if len(self.commands) - 1 == self._at else None
 
@@ -137,12 +144,14 @@ class _Link:
                 line = b"".join(piece for piece in pieces[::2])
                 tag, _, rest = line.rstrip(b"\r\n").partition(b" ")
                 how = self._proxy.next_cut(rest) if rest else None
-                if how is None:
+                if how is Cut.MEANWHILE:
+                    await asyncio.to_thread(self._proxy.action)
+                if how in (None, Cut.MEANWHILE):
                     self._to_server.write(b"".join(pieces))
                     await self._to_server.drain()
                 elif how is Cut.REFUSED:
                     self._to_client.write(b"%s %s\r\n" % (tag, self._proxy.refusal))
-                else:
+                elif how is not None:
                     await self._fail(how, tag, pieces)
                     return
 
