@@ -71,10 +71,14 @@ def settle(
         refused |= found
         accepted = {id_: place for id_, place in accepted.items() if id_ not in found}
     # Some were refused for the sake of others that were then refused themselves.
-    for id_ in [id_ for id_ in wanted if id_ in refused][:_SECOND_LOOKS]:
-        if not _objections(now, trial := {**accepted, id_: wanted[id_]}):
-            accepted = trial
-            del refused[id_]
+    looks, pending = _SECOND_LOOKS, True
+    while pending:
+        pending = False
+        for id_ in [id_ for id_ in wanted if id_ in refused][:looks]:
+            looks -= 1
+            if not _objections(now, trial := {**accepted, id_: wanted[id_]}):
+                accepted, pending = trial, True
+                del refused[id_]
     return accepted, refused
 
 

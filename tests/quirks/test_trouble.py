@@ -221,7 +221,7 @@ async def test_messages_that_are_gone_are_not_found(tmp_path: Path) -> None:
         ids = await client.query()
         small.bad = frozenset({37})
         small.is_spoilt = lambda line: b"BODYSTRUCTURE" in line  # type: ignore[method-assign]
-        account.data.structures.__init__()  # type: ignore[misc]
+        account.data.structures.truncate(0)
         got = await client.call("Email/get", ids=ids, properties=["bodyStructure"])
         assert (len(got["list"]), len(got["notFound"])) == (2, 1)
 
