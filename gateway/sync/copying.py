@@ -6,14 +6,19 @@ has the identity of its original, by which it is found.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from gateway.imap.commands.copy import copy
 from gateway.imap.errors import AuthenticationFailed, CommandRefused, ImapError
 from gateway.sync.account import Account
+from gateway.sync.errors import MailboxChanged
 from gateway.sync.failures import Failure, FailureKind
 from gateway.sync.writing import Writing
+
+_LOOKS = (0.0, 0.5, 2.0)
+"""Pauses before each look for copies that are not seen yet."""
 
 
 def can_copy(held: Writing, source: Account, row: int) -> bool:
@@ -36,24 +41,32 @@ async def copy_across(
     want to copy, for whatever reason. Raises Unknown, NotCommitted, and AuthenticationFailed.
     """
     refused: set[int] = set()
-    failures: dict[int, Failure] = {}
+    gone: set[int] = set()
     for (number, mailbox_id), rows in _by_mailboxes(source, targets).items():
         try:
-            await _copy(held, source, number, mailbox_id, rows)
+            gone |= await _copy(held, source, number, mailbox_id, rows)
         except CommandRefused:
             refused |= set(rows.values())
         except AuthenticationFailed:
             raise
-        except ImapError as error:
-            failure = Failure(FailureKind.UNAVAILABLE, str(error))
-            failures |= dict.fromkeys(rows.values(), failure)
-    await held.refresh()
-    ids = {row: source.data.emails.id(row) for row in targets}
-    found = held.data.emails.rows(ids.values())
-    gone = Failure(FailureKind.NOT_FOUND)
-    copied: dict[int, int | Failure] = {row: found[id_] for row, id_ in ids.items() if id_ in found}
-    missing = targets.keys() - copied.keys() - refused
-    return copied | {row: failures.get(row, gone) for row in missing}
+        except ImapError:
+            pass  # what has been done is seen when the account is read again
+    copied = await _find(held, source, targets.keys() - refused - gone)
+    return copied | dict.fromkeys(gone, Failure(FailureKind.NOT_FOUND))
+
+
+async def _find(held: Writing, source: Account, rows: Iterable[int]) -> dict[int, int | Failure]:
+    """The rows of the copies, looked for until they are seen."""
+    ids = {row: source.data.emails.id(row) for row in rows}
+    found: dict[str, int] = {}
+    for pause in _LOOKS:
+        await asyncio.sleep(pause)
+        await held.refresh()
+        found = held.data.emails.rows(ids.values())
+        if len(found) == len(ids):
+            break
+    unseen = Failure(FailureKind.UNAVAILABLE)
+    return {row: found.get(id_, unseen) for row, id_ in ids.items()}
 
 
 def _by_mailboxes(
@@ -69,13 +82,18 @@ def _by_mailboxes(
 
 async def _copy(
     held: Writing, source: Account, number: int, mailbox_id: str, rows: Mapping[int, int]
-) -> None:
+) -> set[int]:
+    """Copy messages, given by UID; the rows of those that the server says were not there."""
     origin = source.data.by_number()[number]
     target = held.data.mailboxes[mailbox_id]
     if origin.wire is None or target.wire is None:
-        return
-    uidvalidity = source.data.index.mailbox(number).uidvalidity
+        raise MailboxChanged
     async with source.pool.connection(origin.wire) as connection:
         selected = connection.selected
-        if selected is not None and selected.uidvalidity == uidvalidity:
-            await copy(connection, rows, target.wire)
+        uidvalidity = source.data.index.mailbox(number).uidvalidity
+        if selected is None or selected.uidvalidity != uidvalidity:
+            raise MailboxChanged
+        copied = await copy(connection, rows, target.wire)
+    if copied.uids is None:
+        return set()
+    return {row for uid, row in rows.items() if uid not in copied.uids}

@@ -10,7 +10,7 @@ import pytest
 from gateway.imap import pool
 from gateway.mail import email_import
 from gateway.mail.blob import Blob
-from gateway.sync import appending, checker
+from gateway.sync import appending, checker, copying
 from gateway.sync.account import Account
 from tests.faults.mailboxes import octets_of
 from tests.faults.scenes import Blobs
@@ -54,6 +54,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_BACKOFF_FIRST", 0.01)
     monkeypatch.setattr(pool, "_BACKOFF_LAST", 0.05)
     monkeypatch.setattr(appending, "_LOOKS", (0.0, 0.05))
+    monkeypatch.setattr(copying, "_LOOKS", (0.0, 0.05))
     # A mailbox is renumbered as often as a write has commands.
     monkeypatch.setattr("gateway.sync.quarantine.MOST", 1000)
 
