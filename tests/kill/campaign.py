@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -13,6 +14,7 @@ from tests.oracle.session import Run
 from tests.oracle.violations import Violation
 
 _FEWEST, _MOST = 30, 250
+_REPORTED = 25
 
 
 @dataclass(slots=True)
@@ -32,14 +34,22 @@ class Tally:
 class Campaign:
     """Kills on one system; each failure is followed by an account of its own.
 
-    only: names of what is asked for (requests.py), by default everything.
+    only: names of what is asked for (requests.py), by default everything. report: is told what is
+    wrong, and now and then how many kills there were.
     """
 
-    def __init__(self, target: Target, seed: str, only: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        target: Target,
+        seed: str,
+        only: tuple[str, ...] = (),
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._target = target
         self._seed = seed
         self._only = only
-        self.tally = Tally()
+        self._report = report
+        self.tally = Tally(ready=target.ready)
 
     def run(self, kills: int) -> Tally:
         """Kill so often."""
@@ -53,11 +63,13 @@ class Campaign:
             except Violation as violation:
                 done = "\n".join(run.since_checkpoint())
                 self.tally.violations.append(f"kill {number}: {violation}\n{done}")
+                self._report(self.tally.violations[-1])
                 run.close()
                 run = None
+            if (number + 1) % _REPORTED == 0:
+                self._report(f"{number + 1} kills")
         if run is not None:
             run.close()
-        self.tally.ready = self._target.ready
         return self.tally
 
     def _begin(self, number: int) -> Run:

@@ -22,13 +22,15 @@ def main() -> int:
     options = parser.parse_args()
     target = Target(steps.step(options.step), options.store)
     target.start()
+    only = tuple(options.request)
+    campaign = Campaign(target, options.seed, only, lambda text: print(text, flush=True))
     try:
-        tally = Campaign(target, options.seed, tuple(options.request)).run(options.kills)
+        campaign.run(options.kills)
     finally:
         target.close(keep=True)
-    print(f"{options.step}, {options.store}, seed {options.seed}; logs: {target.directory}")
-    print("\n".join([*tally.violations, *table(tally)]))
-    return 1 if tally.violations else 0
+        print(f"{options.step}, {options.store}, seed {options.seed}; logs: {target.directory}")
+        print("\n".join(table(campaign.tally)))
+    return 1 if campaign.tally.violations else 0
 
 
 def table(tally: Tally) -> list[str]:

@@ -245,11 +245,12 @@ class Expected:
         """Whether there are about as many copies as has to be."""
         expected = self.now.total(number)
         most = expected + loose.more
-        may_go = loose.may_go or number in self.races.removed or not most
-        # Into a mailbox that is deleted just then, or renamed while another gets its name.
-        may_go = may_go or not self.races.boxes.isdisjoint(self.now.live(number))
-        fewest = max(expected - loose.fewer, 0 if may_go else 1)
-        return fewest <= total <= most
+        if number in self.races.removed:
+            return total <= most
+        # Copies may be in a mailbox that is deleted just then, or gives its name to another one.
+        safe = sum(path not in self.races.boxes for path in self.now.live(number))
+        may_go = loose.may_go or not safe or not most
+        return max(min(expected - loose.fewer, safe), 0 if may_go else 1) <= total <= most
 
     def _are_within(self, number: int, live: Counter[str]) -> bool:
         if self.is_structure_loose:

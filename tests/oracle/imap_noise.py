@@ -314,7 +314,9 @@ class Noise(Writers):
         if not movable:
             return "nothing"
         name = rng.choice(movable)
-        gone, made = self._writer.volley([b"DELETE " + quoted(name), b"CREATE " + quoted(name)])
+        gone, made = (
+            self._writer.volley([verb + quoted(name)])[0] for verb in (b"DELETE ", b"CREATE ")
+        )
         if gone.ok:
             self.model.deleted(name)
         if made.ok:

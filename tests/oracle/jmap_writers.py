@@ -138,7 +138,7 @@ class JmapWriters:
         if moved or expected.is_structure_loose:
             self._moved |= moved
             self._moved_at = time.monotonic()
-        if expected.is_structure_loose:
+            # Another gateway may tell what they were called before for a while.
             self._noise.model.touched.named = self._moved_at
 
     def _expected(self, sent: list[_Sent]) -> Expected:
