@@ -74,8 +74,8 @@ def check(run: Run, operations: int) -> None:
     ],
 )
 def test_whatever_happens_is_followed(step: str, store: StoreKind, seed: str, start: Start) -> None:
-    """I1 to I9."""
-    check(Run(start(step, store), seed), OPERATIONS)
+    """I1 to I9, with IMAP writers only; `tests/oracle/run` has others write over JMAP as well."""
+    check(Run(start(step, store), seed, writes=False), OPERATIONS)
 
 
 def _regressions() -> list[tuple[str, StoreKind, str, int]]:
