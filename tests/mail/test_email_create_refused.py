@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from gateway.jmap.errors import SetError
-from gateway.mime import headers
+from tests.mail.composition import TEXT, header, invalid
 from tests.mime.composing import composed
 from tests.mime.composing_checks import check_lines
-
-TEXT: dict[str, Any] = {
-    "textBody": [{"partId": "t", "type": "text/plain"}],
-    "bodyValues": {"t": {"value": "hello"}},
-}
-
-
-def refused(email: Mapping[str, Any], blobs: Mapping[str, bytes] | None = None) -> SetError:
-    with pytest.raises(SetError) as caught:
-        composed(email, blobs)
-    return caught.value
-
-
-def invalid(email: Mapping[str, Any]) -> list[str]:
-    """The properties that an Email is refused for."""
-    error = refused(email)
-    assert error.type == "invalidProperties"
-    assert error.description
-    return sorted(error.properties)
-
-
-def header(octets: bytes) -> dict[str, bytes]:
-    return {name.lower(): value for name, value in headers.fields(octets)}
-
 
 # --- Q05: what represents the same field, and what may not be given ------------------------------
 
