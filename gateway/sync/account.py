@@ -205,7 +205,8 @@ class Account:
         """What the store knows of mailboxes. Raises ImapError."""
         await self.mailbox_settings.restore(self.data)
         if self.mailbox_settings.aside:
-            await put_back(MailboxCommands(self.pool), self.mailbox_settings, self.data)
+            commands = MailboxCommands(self.pool, self.data.listed_names)
+            await put_back(commands, self.mailbox_settings, self.data)
 
     async def reread(self, mailboxes: Mapping[str, Placed | None]) -> None:
         """Take in what has changed in mailboxes that were just written to, by id.

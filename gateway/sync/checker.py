@@ -7,6 +7,7 @@ others from being looked at.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from gateway.sync.data import AccountData
 from gateway.sync.errors import Withdrawn
 from gateway.sync.extent import OWN, Extent, Kind
 from gateway.sync.keywords import SEEN, select
+from gateway.sync.listed_names import LOST_PAUSES, PAUSES, has_lost
 from gateway.sync.mailboxes import Mailbox, tree
 from gateway.sync.paths import Layout
 from gateway.sync.placements import MailboxColumns, Placed
@@ -200,7 +202,7 @@ class Checker:
             self._late[mailbox_id] = late
 
     async def _list(self, connection: Connection) -> dict[str, Mailbox]:
-        listed, spaces = await self._listing(connection)
+        listed, spaces = await self._true_listing(connection)
         listed = self._data.quarantine.steadied(listed)
         shape = tuple((entry.wire, entry.attributes) for entry in listed)
         now = time.monotonic()
@@ -213,6 +215,24 @@ class Checker:
         mailboxes = tree(listed, spaces, self._rights, known, self._extent, levels, choices)
         self.staged.mailboxes = mailboxes
         return mailboxes
+
+    async def _true_listing(self, connection: Connection) -> tuple[list[Listed], Namespaces]:
+        """The same as _listing(), asked for again while it is of the past, if that passes."""
+        names = self._data.listed_names
+        told = {m.wire: m.status is not None for m in self._data.mailboxes.values() if m.wire}
+        listing = await self._listing(connection)
+        for pause in LOST_PAUSES:
+            if not has_lost(listing[0], told):
+                break
+            await asyncio.sleep(pause)
+            listing = await self._listing(connection)
+        for pause in PAUSES:
+            if names.are_shown(listing[0]):
+                return listing
+            await asyncio.sleep(pause)
+            listing = await self._listing(connection)
+        names.forget()
+        return listing
 
     async def _listing(self, connection: Connection) -> tuple[list[Listed], Namespaces]:
         """The mailboxes of the account, without those of others. Raises Withdrawn."""

@@ -12,6 +12,7 @@ from gateway.sync.events import EmailEvents
 from gateway.sync.identity import Tier
 from gateway.sync.index import AccountIndex
 from gateway.sync.journal import Journal
+from gateway.sync.listed_names import ListedNames
 from gateway.sync.mailbox_choice import Choice
 from gateway.sync.mailbox_ids import Known
 from gateway.sync.mailboxes import Mailbox
@@ -44,6 +45,7 @@ class AccountData:
     of mailboxes that are gone, which the journal may still speak of. shown_counts: what
     Mailbox/get shows. choices: what was chosen for Mailboxes. renamed: mailboxes that were given
     other names, by id: their name in IMAP, if they have one, and their path, until they are listed.
+    listed_names: what LIST has to show of names that were changed here.
     numbering: names how the rows of Emails are numbered; see `gateway.sync.compaction`.
     remembered: ids of mailboxes from before the index was made, by wire name.
     """
@@ -69,6 +71,7 @@ class AccountData:
         self.shown_counts: dict[str, Counts] = {}
         self.choices: dict[str, Choice] = {}
         self.renamed: dict[str, tuple[bytes | None, tuple[str, ...]]] = {}
+        self.listed_names = ListedNames()
         self.remembered: dict[bytes, Known] = {}
         self.committed = Committed(0, 0)
         self.numbering = ""

@@ -21,6 +21,7 @@ from gateway.imap.errors import AuthenticationFailed, CommandRefused, ImapError
 from gateway.imap.pool import Pool
 from gateway.sync.attempts import attempt
 from gateway.sync.failures import Unknown
+from gateway.sync.listed_names import ListedNames
 
 DEADLINE = 30.0
 _ATTEMPTS = 2
@@ -34,11 +35,12 @@ class MailboxCommands:
     """The commands, by wire names.
 
     They raise CommandRefused; Unknown when the server can not be reached to find out what became of
-    them, AuthenticationFailed.
+    them, AuthenticationFailed. `listed` gets to know what was done.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, listed: ListedNames) -> None:
         self._pool = pool
+        self._listed = listed
 
     async def create(self, wire: bytes, delimiter: str | None, use: str | None) -> None:
         """CREATE, with a special use if the server takes it."""
@@ -49,6 +51,7 @@ class MailboxCommands:
 
         try:
             await self._do(make, lambda names: _is_there(names, wire))
+            self._listed.made(wire)
         except CommandRefused as refused:
             # RFC 6154 §3: USEATTR. Some servers find no code for it.
             if use is None or refused.code not in ("USEATTR", "CANNOT", None):
@@ -58,10 +61,12 @@ class MailboxCommands:
     async def rename(self, wire: bytes, to: bytes) -> None:
         """RENAME to a name that no mailbox has."""
         await self._do(lambda _: Rename(wire, to), lambda names: to in names)
+        self._listed.renamed(wire, to)
 
     async def delete(self, wire: bytes) -> None:
         """DELETE."""
         await self._do(lambda _: Delete(wire), lambda names: not _is_there(names, wire))
+        self._listed.gone(wire)
 
     async def subscribe(self, wire: bytes, *, on: bool) -> None:
         """SUBSCRIBE, or UNSUBSCRIBE."""

@@ -49,7 +49,7 @@ class MailboxWriting:
         self._writing = writing
         self._account = writing.account
         self._settings = writing.account.mailbox_settings
-        self._commands = MailboxCommands(writing.account.pool)
+        self._commands = MailboxCommands(writing.account.pool, writing.data.listed_names)
 
     def _arrangement(self) -> Arrangement:
         data = self._writing.data
@@ -80,7 +80,7 @@ class MailboxWriting:
         await self._writing.refresh()
         found = {cid: self._with_wire(wire, before) for cid, wire in made.items()}
         created = {cid: id_ for cid, id_ in found.items() if id_ is not None}
-        lost = {cid: Objection(Reason.REFUSED) for cid, id_ in found.items() if id_ is None}
+        lost = {cid: Objection(Reason.UNAVAILABLE) for cid, id_ in found.items() if id_ is None}
         undone = await self._choose_for_new(before, {created[cid]: wishes[cid] for cid in created})
         for cid, id_ in created.items():
             lost |= {cid: Objection(Reason.UNAVAILABLE)} if id_ in undone else {}
@@ -143,7 +143,10 @@ class MailboxWriting:
         data.renamed.clear()
         done = {id_: wish for id_, wish in asked.items() if id_ not in refused}
         await self._put_right(before, done)
-        gone = [id_ for id_ in wishes if id_ not in self._writing.data.mailboxes]
+        # What was renamed and is gone now was renamed nevertheless.
+        names, now = arrangement.names.by_id, self._writing.data.mailboxes
+        moved = {id_ for id_ in done if names.get(id_) != before[id_].wire}
+        gone = wishes.keys() - now.keys() - moved
         refused |= dict.fromkeys(gone, Objection(Reason.NOT_FOUND))
         return {id_: refused.get(id_) for id_ in wishes}
 
@@ -258,8 +261,8 @@ class MailboxWriting:
         left = self._writing.data.mailboxes
         results: dict[str, Objection | None] = dict.fromkeys(asked, Objection(Reason.NOT_FOUND))
         for mailbox in known:
-            reason = refused.get(mailbox.id, Objection(Reason.REFUSED))
-            results[mailbox.id] = reason if mailbox.id in left else None
+            is_gone = mailbox.id in deleted or mailbox.id not in left
+            results[mailbox.id] = None if is_gone else refused[mailbox.id]
         for id_ in deleted - left.keys():
             self._writing.data.choices.pop(id_, None)
         await self._save()
