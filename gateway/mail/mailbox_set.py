@@ -179,6 +179,8 @@ class MailboxSetting:
 
     def _otherwise(self, id_: str, after: Mapping[str, Any]) -> dict[str, Any] | None:
         """What is not as it was asked for, as names that the server has normalised."""
+        if id_ not in self._mailboxes:  # somebody else has deleted it since
+            return None
         record = shown(self._held.data, self._mailboxes[id_], tuple(after))
         return {name: record[name] for name in after if record[name] != after[name]} or None
 
