@@ -29,7 +29,8 @@ _SHOWN = 300
 class Shot:
     """What is done at the n-th line or segment that is sent to the server from now on.
 
-    is_late: it is passed on before that; else neither it nor what follows is.
+    is_late: it is passed on before that; else neither it nor what follows is. A connection of which
+    not all is passed on is lost: it may be that of another gateway than the one that is killed.
     """
 
     left: int
@@ -232,4 +233,7 @@ class Chaos:
                     self._shot = None
                     shot.fire()
                 await server.drain()
+                if len(taken) < len(chunk):
+                    self._harmed = time.monotonic()
+                    break
         server.transport.abort()
