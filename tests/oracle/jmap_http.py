@@ -77,15 +77,16 @@ class Alter:
 class Jmap:
     """One user's requests.
 
-    pick: the gateway for the next request. is_trouble: whether something is known to be away, so
-    that a request may fail, to be tried again. `pinned` is the gateway for all requests, if set.
+    pick: the gateway for the next request. is_trouble: whether something is known to have been away
+    since a request was sent (time.monotonic), so that it may fail, to be tried again. `pinned` is
+    the gateway for all requests, if set.
     """
 
     def __init__(
         self,
         login: Login,
         pick: Callable[[], Gateway],
-        is_trouble: Callable[[], bool],
+        is_trouble: Callable[[float], bool],
         alter: Alter | None = None,
     ) -> None:
         self._headers = {"Authorization": login.header}
@@ -132,11 +133,12 @@ class Jmap:
         """Try again while something is known to be away. Raises Violation (I9)."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
+            sent = time.monotonic()
             try:
                 return (yield from flight())
             except Away as away:
                 self.counts["tried again"] += 1
-                if not self.is_trouble():
+                if not self.is_trouble(sent):
                     raise Violation("I9", "a request failed for no reason", str(away)) from away
                 if time.monotonic() > deadline:
                     raise Violation("I9", "nothing works any more", str(away)) from away

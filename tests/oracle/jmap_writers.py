@@ -90,11 +90,12 @@ class JmapWriters:
         self._under_way.append(sent := _Sent(request))
         at = len(self._under_way) - 1
         self._noise.has_company = True
+        sent_at = time.monotonic()
         try:
             sent.answers = yield from self._jmaps[at].once(request.calls)
         except Away as away:
             self.counts["writes unanswered"] += 1
-            self._check_trouble(str(away))
+            self._check_trouble(str(away), sent_at)
         if is_first:
             self._noise.has_company = False
             self._verify(is_quiet=is_quiet)
@@ -122,7 +123,8 @@ class JmapWriters:
         unknown = [each for each in sent if any(o.told is Told.UNKNOWN for o in each.told)]
         if unknown:
             errors = [o.error for each in unknown for o in each.told if o.told is Told.UNKNOWN]
-            self._check_trouble(f"{set(errors)}: {'; '.join(str(e.request) for e in unknown)}")
+            told = f"{set(errors)}: {'; '.join(str(e.request) for e in unknown)}"
+            self._check_trouble(told, self._since)
             self._settle(self._jmaps[0])
         elif len(sent) == 1:
             self._check_own(sent[0], expected, is_quiet=is_quiet)
@@ -176,16 +178,17 @@ class JmapWriters:
         if jmap.answered is None or not jmap.answered.running:
             return
         jmap.pinned = jmap.answered
+        sent_at = time.monotonic()
         try:
             check_own_writes(jmap, sent.request, sent.answers or [], sent.told, expected, is_quiet)
         except Away as away:
-            self._check_trouble(str(away))
+            self._check_trouble(str(away), sent_at)
         finally:
             jmap.pinned = None
 
-    def _check_trouble(self, what: str) -> None:
-        """I9: what is not known is so because something is known to be away."""
-        if not self._jmaps[0].is_trouble():
+    def _check_trouble(self, what: str, since: float) -> None:
+        """I9: what is not known is so because something is known to have been away since then."""
+        if not self._jmaps[0].is_trouble(since):
             raise Violation("I9", "a request failed for no reason", what)
 
     def _check_imap(self, expected: Expected) -> None:
