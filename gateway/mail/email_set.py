@@ -125,7 +125,9 @@ def _order(change: Change) -> Order | SetError:
     was_in, into = frozenset(before.get("mailboxIds", {})), frozenset(after.get("mailboxIds", {}))
     if "mailboxIds" in after and not into:
         return new_email.invalid("mailboxIds", "An Email is in one Mailbox at least.")
-    return Order(wanted - had, had - wanted, into - was_in, was_in - into)
+    return Order(
+        wanted - had, had - wanted, into - was_in, was_in - into, stay_mailboxes=was_in & into
+    )
 
 
 class _Mailboxes:

@@ -33,7 +33,8 @@ _SYSTEM_FLAGS = {
 class Order:
     """What is to be so of an Email: keywords, and ids of mailboxes, to be there or not.
 
-    destroy: it is to be in no mailbox, whatever else is said.
+    destroy: it is to be in no mailbox, whatever else is said. stay_mailboxes: where it is already,
+    and is to remain, unless others take it to another mailbox.
     """
 
     add_keywords: frozenset[str] = frozenset()
@@ -41,6 +42,7 @@ class Order:
     add_mailboxes: frozenset[str] = frozenset()
     remove_mailboxes: frozenset[str] = frozenset()
     destroy: bool = False
+    stay_mailboxes: frozenset[str] = frozenset()
 
     @property
     def moves(self) -> bool:
@@ -108,6 +110,7 @@ class Before:
             remove_keywords=order.add_keywords - had,
             add_mailboxes=was_in if order.destroy else order.remove_mailboxes & was_in,
             remove_mailboxes=order.add_mailboxes - was_in,
+            stay_mailboxes=was_in,
         )
 
 
@@ -149,6 +152,13 @@ def _moves(data: AccountData, row: int, order: Order) -> Iterable[tuple[Action, 
     targets = [number for number in wanted if number not in there]
     unwanted = {data.numbers[id_] for id_ in order.remove_mailboxes if id_ in data.numbers}
     leaving = [(number, uid) for number, uid in placements if number in unwanted]
+    if leaving and not targets and len(leaving) == len(placements):
+        # Others have moved it from where it was to stay to where it is not to be: it is put back.
+        # When that mailbox is gone, it is left: an update takes no message out of its last one.
+        stays = sorted(order.stay_mailboxes & data.numbers.keys())
+        targets = [data.numbers[id_] for id_ in stays]
+        if not targets:
+            return
     # What leaves one mailbox for another is moved; a second target gets a copy before that.
     source = leaving[0] if leaving else placements[0]
     if leaving and targets:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.mailboxes import world
+from tests.faults.mailboxes import TWICE, world
 from tests.faults.runs import Named, running
 from tests.faults.scenes import SCENES, Blobs
 from tests.servers.cutting import Cut
@@ -76,6 +76,23 @@ async def test_what_others_do_is_neither_undone_nor_done_twice(
             assert kept <= run.now.keys(), run.command
             others.clear()
             gone.clear()
+
+
+async def test_no_message_is_lost_that_others_move_to_where_it_is_taken_away(
+    server_named: Named, tmp_path: Path, blobs: Blobs
+) -> None:
+    """Letter 3 is to stay in B alone, and somebody moves it to the inbox, where it is as well."""
+    server = server_named("everything")
+    async with running(server, tmp_path, blobs) as run:
+
+        def action() -> None:
+            with server.imap(run.user) as client:
+                if uids := _uids(client, "B", TWICE):
+                    client.uid("MOVE", uids, "INBOX")
+
+        run.proxy.action = action
+        async for _ in run.each(SCENES["mailboxes"], Cut.MEANWHILE):
+            assert run.before.keys() <= run.now.keys(), run.command
 
 
 @pytest.mark.parametrize("name", ["keywords", "mailboxes", "destroy", "import"])

@@ -163,6 +163,29 @@ async def test_a_message_that_is_gone_is_told_to_be(
     await _agrees(account, server, user)
 
 
+@pytest.mark.parametrize("is_left", [True, False])
+async def test_a_message_is_not_lost_that_others_move_to_where_it_is_not_to_be(
+    is_left: bool, server: MailServer, user: User, account: Account
+) -> None:
+    with hand(server, user) as other:
+        other.copy("INBOX", (4,), "C")
+    row = await _row(account, 4)
+    order = Order(
+        remove_mailboxes=frozenset({_id(account, "Inbox")}),
+        stay_mailboxes=frozenset({_id(account, "C")}),
+    )
+    async with writing(account) as held:
+        with hand(server, user) as other:
+            other.move("C", (4,), "INBOX")
+            if not is_left:
+                other.delete("C")
+        assert await held.change({row: order}) == {row: None}
+    mail = await _mail(account, 4)
+    assert mail is not None
+    assert mail.mailboxes == {"C" if is_left else "Inbox"}
+    await _agrees(account, server, user)
+
+
 @every_step
 async def test_a_mailbox_that_is_gone_takes_nothing_and_loses_nothing(
     server: MailServer, user: User, account: Account
