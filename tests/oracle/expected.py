@@ -139,16 +139,15 @@ class Expected:
             self.within[number] = frozenset({*before, *after})
         else:
             total = self.now.total(number)
-            self.within.pop(number, None)
             self.loosen(number, fewer=total, more=total + len(after))
         if may_go or not before:
             self.loose.setdefault(number, _Loose()).may_go = True
 
     def loosen(self, number: int, *, fewer: int, more: int) -> None:
-        """Others have to do with the message as well."""
+        """Others have to do with the message as well, or it may be what an earlier one left."""
         loose = self.loose.setdefault(number, _Loose())
         loose.fewer += fewer
-        loose.more += more
+        loose.more += more + len(self.within.pop(number, ()))
         self.keywords.pop(number, None)
 
     # --- Mailboxes -------------------------------------------------------------------------------

@@ -314,15 +314,14 @@ class Noise(Writers):
         if not movable:
             return "nothing"
         name = rng.choice(movable)
-        gone, made = (
-            self._writer.volley([verb + quoted(name)])[0] for verb in (b"DELETE ", b"CREATE ")
-        )
-        if gone.ok:
-            self.model.deleted(name)
-        if made.ok:
-            self.model.made(name)
-            self._append_these(rng, name, self._old_letters(rng))
-        return f"{name}{'' if gone.ok and made.ok else ' refused'}"
+        if not self._writer.volley([b"DELETE " + quoted(name)])[0].ok:
+            return f"{name} refused"  # others have just renamed it, with all that is in it
+        self.model.deleted(name)
+        if not self._writer.volley([b"CREATE " + quoted(name)])[0].ok:
+            return f"{name} refused"
+        self.model.made(name)
+        self._append_these(rng, name, self._old_letters(rng))
+        return name
 
     def subscribe(self, rng: Random) -> str:
         """SUBSCRIBE or UNSUBSCRIBE."""

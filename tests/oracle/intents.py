@@ -147,8 +147,8 @@ class ChangedEmail(Intent):
             return []
         if self.is_exact and not before:
             return [f"{self} was done to what is not there"]
-        if not before:  # it may have been gone when it was looked at, and no one knew
-            expected.loosen(self.number, fewer=1, more=1)
+        if not before:  # what was done to it may have come before what others did
+            expected.loosen(self.number, fewer=1, more=max(1, len(after)))
             return []
         expected.put(self.number, after, is_exact=self.is_exact)
         if self.keywords is not None and self.is_exact:
