@@ -15,6 +15,7 @@ import numpy as np
 
 from gateway.imap.commands.append import Appended
 from gateway.imap.commands.append import append as append_message
+from gateway.imap.commands.examine import leave
 from gateway.imap.errors import AuthenticationFailed, CommandRefused, ImapError
 from gateway.imap.wire.encode import Upload
 from gateway.mime.threading import field_values
@@ -118,6 +119,10 @@ async def _place(account: Account, wire: bytes, letter: Letter, chunks: Chunks) 
         upload = Upload(letter.size, counted)
         try:
             async with account.pool.connection() as connection:
+                # A Dovecot session that has a mailbox selected empties the one that somebody has
+                # made under the same name since, when it looks at it again after APPEND.
+                if before := leave(connection):
+                    await connection.run_all(*before)
                 return await append_message(
                     connection, wire, upload, flags, letter.received, message_id
                 )

@@ -59,7 +59,17 @@ class Writers:
         if not self._is_meant(name, selected):
             self._writer.volley([b"UNSELECT"])
             return [Answer(b"NO it is another one") for _ in commands]
-        *answers, _ = (self._writer.volley([command])[0] for command in (*commands, b"UNSELECT"))
+        try:
+            *answers, _ = (self._writer.volley([c])[0] for c in (*commands, b"UNSELECT"))
+        except ConnectionResetError:
+            if not self.has_company:
+                raise
+            # Others have renamed or deleted it just then, and Dovecot has ended the session.
+            self.model.touch(name, self.model.mailboxes[name], is_removed=True)
+            self.model.sweep(name)
+            self.renew()
+            self._writer = self._writers[0]
+            return [Answer(b"NO it is gone") for _ in commands]
         return answers
 
     def _is_meant(self, name: str, selected: Answer) -> bool:
