@@ -25,12 +25,13 @@ class Held:
 class Touched:
     """When (time.monotonic) something was last done over IMAP: to messages, and to mailboxes.
 
-    `removed` has the messages of which a copy was marked or removed, `named` when a mailbox was
-    last made, renamed or deleted.
+    `removed` has the messages of which a copy was marked or removed, `unsure` those with which
+    something was done that was not told, `named` when a mailbox was last made, renamed or deleted.
     """
 
     numbers: dict[int, float] = field(default_factory=dict)
     removed: dict[int, float] = field(default_factory=dict)
+    unsure: dict[int, float] = field(default_factory=dict)
     boxes: dict[str, float] = field(default_factory=dict)
     named: float = float("-inf")
 
@@ -133,6 +134,13 @@ class ImapModel:
             self.touched.numbers[number] = now
             if is_removed:
                 self.touched.removed[number] = now
+
+    def lose_sight(self, name: str) -> None:
+        """Something may have been done to all there is in a mailbox, or not."""
+        self.touch(name, self.mailboxes[name], is_removed=True)
+        self.sweep(name)
+        numbers = (held.number for held in self.mailboxes[name].values())
+        self.touched.unsure |= dict.fromkeys(numbers, time.monotonic())
 
     def sweep(self, name: str) -> None:
         """Something is done to all there is in a mailbox, whatever that is."""

@@ -65,8 +65,7 @@ class Writers:
             if not self.has_company:
                 raise
             # Others have renamed or deleted it just then, and Dovecot has ended the session.
-            self.model.touch(name, self.model.mailboxes[name], is_removed=True)
-            self.model.sweep(name)
+            self.model.lose_sight(name)
             self.renew()
             self._writer = self._writers[0]
             return [Answer(b"NO it is gone") for _ in commands]
