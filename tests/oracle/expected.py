@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from tests.oracle.imap_model import ImapModel, Touched
 from tests.oracle.raw_reader import Raw, path_of
-from tests.oracle.situation import Place, Situation, of_model, of_raw
+from tests.oracle.situation import Place, Situation, moved, of_model, of_raw
 
 # A gateway learns within this time of what is done over IMAP.
 LATELY_SECONDS = 2.5
@@ -172,12 +172,11 @@ class Expected:
         """A mailbox and all below it have other paths."""
         can_hold = old in self.now.boxes  # and is not only above others that can
         self.now.move(old, new)
-        for id_, path in self.paths.items():
-            if path == old or path.startswith(old + "/"):
-                self.paths[id_] = new + path[len(old) :]
+        self.paths = {id_: moved(path, old, new) for id_, path in self.paths.items()}
+        self.made = {moved(path, old, new) for path in self.made - {old}}
+        self.subscribed = {moved(path, old, new): is_ for path, is_ in self.subscribed.items()}
         self.gone.add(old)
         self.gone.discard(new)
-        self.made.discard(old)
         if can_hold:
             self.made.add(new)
 

@@ -40,13 +40,11 @@ class Situation:
 
     def move(self, old: str, new: str) -> None:
         """A mailbox and all below it have other paths."""
-
-        def moved(path: str) -> str:
-            return new + path[len(old) :] if path == old or path.startswith(old + "/") else path
-
-        self.boxes = {moved(path) for path in self.boxes}
+        self.boxes = {moved(path, old, new) for path in self.boxes}
         for number, places in self.mail.items():
-            self.mail[number] = Counter({(moved(p), d): c for (p, d), c in places.items()})
+            self.mail[number] = Counter(
+                {(moved(p, old, new), d): c for (p, d), c in places.items()}
+            )
 
     def remove(self, path: str) -> None:
         """A mailbox is gone with all that was in it."""
@@ -57,6 +55,11 @@ class Situation:
     def inside(self, path: str) -> list[int]:
         """Which messages have copies in a mailbox."""
         return [n for n, places in self.mail.items() if any(p == path for p, _ in places)]
+
+
+def moved(path: str, old: str, new: str) -> str:
+    """The path of a mailbox once one is renamed, with all below it."""
+    return new + path[len(old) :] if path == old or path.startswith(old + "/") else path
 
 
 def _situation(boxes: Iterable[str], held: Iterable[tuple[str, int, bool]]) -> Situation:
