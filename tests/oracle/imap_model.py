@@ -156,6 +156,11 @@ class ImapModel:
             is_known = name in self.mailboxes
             if not is_known or self.validities.get(name, validity) != validity:
                 self.meanings[name] += 1
+        called = {validity: name for name, validity in self.validities.items()}
+        for name, validity in validities.items():
+            before = called.get(validity)
+            if before in self.touched.boxes and name not in self.touched.boxes:
+                self.touched.boxes[name] = self.touched.boxes[before]
         self.used |= self.mailboxes.keys() - mailboxes.keys()
         self.mailboxes, self.validities = mailboxes, validities
 

@@ -105,7 +105,8 @@ class NewEmail(Intent):
             if self.is_exact:
                 expected.keywords[self.number] = Keywords(self.keywords)
         elif self.is_exact and not outcome.is_due:
-            return [f"{self} was refused: {outcome.error}"]
+            is_lost = self.octets is not None and expected.are_uploads_lost
+            return [] if is_lost else [f"{self} was refused: {outcome.error}"]
         return []
 
 

@@ -59,6 +59,7 @@ class JmapWriters:
         self._moved: dict[str, str] = {}
         self._moved_at = float("-inf")
         self._since = 0.0
+        self._lost_at = float("-inf")
         self._under_way: list[_Sent] = []
         self._open: list[_Sent] = []
         self.requests = Requests(client, self._uploader.upload, only)
@@ -100,6 +101,10 @@ class JmapWriters:
             self._noise.has_company = False
             self._verify(is_quiet=is_quiet)
         return "answered" if sent.answers else "unanswered"
+
+    def lose_uploads(self) -> None:
+        """The store has lost what was in it."""
+        self._lost_at = time.monotonic()
 
     def rest(self) -> None:
         """All that was done is known to all, and nothing is to come any more."""
@@ -158,6 +163,7 @@ class JmapWriters:
         """
         model, known_at = self._noise.model, self._client.known_at
         expected = expect(model, self._paths, self._since, known_at, contested)
+        expected.are_uploads_lost = self._lost_at >= self._since
         wrong: list[str] = []
         for number, each in enumerate([*self._open, *sent]):
             expected.request = number

@@ -186,6 +186,7 @@ class Run:
         done = self.system.act(rng)
         if self.system.losses != self._losses:
             self._losses = self.system.losses
+            self.writers.lose_uploads()
             self._grace = _CHECKPOINTS_OF_GRACE
             self.ledger.forget_order()
         return done
