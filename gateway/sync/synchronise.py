@@ -30,6 +30,7 @@ from gateway.sync.fetching import add_uids
 from gateway.sync.ingest import numbers
 from gateway.sync.placements import MailboxColumns, Placed
 
+_NONE = np.zeros(0, np.uint32)
 _FLAGS_AND_MODSEQ = (items.UID, items.FLAGS, items.MODSEQ)
 
 
@@ -62,9 +63,13 @@ async def synchronise(
     if selected.uidvalidity != columns.uidvalidity:
         columns.begin_anew(selected.uidvalidity)
     else:
-        if added is not None and _step(connection, columns, selected) is Step.QRESYNC:
-            columns.add(added)
-        await _flags_and_expunges(data, connection, columns, selected, since)
+        if _step(connection, columns, selected) is not Step.QRESYNC or added is None:
+            added = Placed.none()
+        copies = added.uids[columns.positions(added.uids) < 0]
+        columns.add(added)
+        told = await _flags_and_expunges(data, connection, columns, selected, since)
+        # Their flags were a guess. Those of which nothing was told are read as any other mail.
+        columns.remove(np.isin(columns.uids, np.setdiff1d(copies, told)))
     await _arrivals(data, connection, columns, selected)
     if len(columns.uids) + columns.trouble.hopeless != selected.exists:
         await _reconcile(data, connection, columns, selected)
@@ -79,14 +84,15 @@ async def _flags_and_expunges(
     columns: MailboxColumns,
     selected: Selected,
     since: int | None,
-) -> None:
+) -> Uids:
+    """The UIDs of which the server has told something."""
     if not len(columns.uids):
-        return
+        return _NONE
     held = len(columns.uids) + columns.trouble.hopeless
     step = _step(connection, columns, selected)
     is_same = step is not Step.PLAIN and selected.highestmodseq == columns.highestmodseq
     if is_same and since is None and held == selected.exists:
-        return
+        return _NONE
     known = columns.highestmodseq or 1
     changed_since = None if step is Step.PLAIN else min(known, since or known)
     fetched = await _fetch(connection, columns, step, changed_since)
@@ -95,7 +101,7 @@ async def _flags_and_expunges(
         columns.remove(_within(columns.uids, fetched.vanished))
     elif step is Step.PLAIN and not fetched.lacks and _is_whole(connection, selected, uids):
         columns.remove(~np.isin(columns.uids, uids))
-    _set_flags(data, columns, uids, fetched.columns)
+    return _set_flags(data, columns, uids, fetched.columns)
 
 
 def _step(connection: Connection, columns: MailboxColumns, selected: Selected) -> Step:
@@ -136,7 +142,7 @@ def _within(uids: Uids, ranges: Sequence[tuple[int, int]]) -> Mask:
     return mask
 
 
-def _set_flags(data: AccountData, columns: MailboxColumns, uids: Uids, found: Columns) -> None:
+def _set_flags(data: AccountData, columns: MailboxColumns, uids: Uids, found: Columns) -> Uids:
     flags = [each for each in found.flags if each is not None]
     told = np.array([each is not None for each in found.flags], np.bool_)
     modseqs = (
@@ -145,6 +151,7 @@ def _set_flags(data: AccountData, columns: MailboxColumns, uids: Uids, found: Co
     columns.set_flags(
         uids[told], data.index.keywords.parse_column(flags), modseqs[told].astype(np.uint64)
     )
+    return uids[told]
 
 
 async def _arrivals(

@@ -1,4 +1,4 @@
-"""I1 to I9 at a checkpoint: what must be the same when all writers rest."""
+"""I1 to I9, and I11, at a checkpoint: what must be the same when all writers rest."""
 
 from __future__ import annotations
 
@@ -33,6 +33,10 @@ class Watched(Protocol):
         """Raise Violation (I9) for what they logged, or if they ended or grew."""
         ...
 
+    def kept_otherwise(self, account_id: str, raw: Raw) -> list[str]:
+        """What they keep of messages otherwise than it is."""
+        ...
+
 
 @dataclass(slots=True)
 class Checkpoint:
@@ -53,6 +57,7 @@ class Checkpoint:
         self._check_ids(raw, found)
         found = self._check_followed(rng)
         self._check_queries(rng)
+        self._check_kept(rng, raw)
         self.gateways.check()
 
     def _check_imap(self) -> Raw:
@@ -148,6 +153,15 @@ class Checkpoint:
                 q.state == now["queryState"] for q, (_, now) in zip(queries, answers, strict=True)
             ):
                 return
+            land(self.client.synchronise(rng))
+
+    def _check_kept(self, rng: Random, raw: Raw) -> None:
+        """I11: what is kept of each copy is so, whatever the other copies of the Email are."""
+        deadline = time.monotonic() + self.patience
+        while wrong := self.gateways.kept_otherwise(self.client.jmap.account_id(), raw):
+            if time.monotonic() > deadline:
+                raise Violation("I11", "messages are kept otherwise than they are", *wrong[:8])
+            time.sleep(_PAUSE_SECONDS)
             land(self.client.synchronise(rng))
 
 

@@ -157,6 +157,10 @@ class Jmap:
     def _gateway(self) -> Gateway:
         return self.pinned or self._pick()
 
+    def account_id(self) -> str:
+        """The id of the account, as the session has it."""
+        return self._account_of(self._gateway())
+
     def _account_of(self, gateway: Gateway) -> str:
         return self._account_id or self._find_account(gateway)
 

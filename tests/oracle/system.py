@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from tests.oracle import kept
 from tests.oracle.chaos import Chaos
 from tests.oracle.gun import Gun, any_line
 from tests.oracle.jmap_http import Jmap
 from tests.oracle.jmap_writers import wait_until_done
 from tests.oracle.processes import Process
+from tests.oracle.raw_reader import Raw
 from tests.oracle.steps import Step
 from tests.oracle.stores import RedisStore, StoreKind, open_store
 
@@ -113,6 +115,12 @@ class System:
         """Raise Violation (I9) for what gateways logged, if they ended, or grew."""
         for node in self._nodes:
             node.check()
+
+    def kept_otherwise(self, account_id: str, raw: Raw) -> list[str]:
+        """What the store has of messages otherwise than the mail server (I11)."""
+        if self._kind == "memory":
+            return []
+        return kept.differences(self._store_url(), self.directory, account_id, raw)
 
     # --- For clients ---------------------------------------------------------------------------
 

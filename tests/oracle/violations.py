@@ -6,7 +6,7 @@ from collections import Counter
 
 
 class Violation(Exception):
-    """An invariant does not hold: its name (I1 to I9), and what was seen."""
+    """An invariant does not hold: its name (I1 to I11), and what was seen."""
 
     def __init__(self, invariant: str, what: str, *details: str) -> None:
         super().__init__("\n    ".join((f"{invariant}: {what}", *details)))

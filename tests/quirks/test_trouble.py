@@ -219,6 +219,7 @@ async def test_messages_that_are_gone_are_not_found(tmp_path: Path) -> None:
     async with Scripted(small) as server, account_of(server, tmp_path) as account:
         client = Client(account)
         ids = await client.query()
+        await account.attachments_known()  # of which all structures are read
         small.bad = frozenset({37})
         small.is_spoilt = lambda line: b"BODYSTRUCTURE" in line  # type: ignore[method-assign]
         account.data.structures.truncate(0)
