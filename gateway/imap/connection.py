@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -58,7 +59,10 @@ class Endpoint:
 
 
 class Connection(Dispatcher):
-    """A connection to one server for one user. Get one from `Connection.open`, then `login`."""
+    """A connection to one server for one user. Get one from `Connection.open`, then `login`.
+
+    opened: when it was made, by time.monotonic().
+    """
 
     def __init__(
         self, endpoint: Endpoint, *, silence: float = SILENCE, learnt: Learnt | None = None
@@ -72,6 +76,7 @@ class Connection(Dispatcher):
         self._silence = silence
         self._lock = asyncio.Lock()
         self._heard = self._loop.time()
+        self.opened = time.monotonic()
         self._transport: Transport | None = None
         self._counted = False  # among the open connections, for the metrics
 

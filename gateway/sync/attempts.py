@@ -8,7 +8,7 @@ from typing import TypeVar
 from gateway.imap.connection import Connection
 from gateway.imap.errors import ConnectionLost, ServerBusy
 from gateway.imap.pool import Pool
-from gateway.sync.errors import Narrowed
+from gateway.sync.errors import Narrowed, Outdated
 
 T = TypeVar("T")
 
@@ -28,7 +28,8 @@ async def attempt(
 
     An idle connection may turn out to be dead, and a server may ask for a pause: then the work is
     done again, from its start. So it is as long as that helps to find out which message it is that
-    breaks connections. Not so where no connection can be had. Raises ImapError.
+    breaks connections, or to do without sessions that tell of the past. Not so where no connection
+    can be had. Raises ImapError.
     """
     attempts, narrowings = _ATTEMPTS, _NARROWINGS
     while True:
@@ -39,7 +40,7 @@ async def attempt(
             ) as connection:
                 connected = True
                 return await work(connection)
-        except Narrowed:
+        except (Narrowed, Outdated):
             narrowings -= 1
             if not narrowings:
                 raise

@@ -27,10 +27,10 @@ from gateway.imap.wire import modutf7
 from gateway.obs.log import get_logger
 from gateway.sync.commit import Draft, Staged
 from gateway.sync.data import AccountData
-from gateway.sync.errors import Withdrawn
+from gateway.sync.errors import Outdated, Withdrawn
 from gateway.sync.extent import OWN, Extent, Kind
 from gateway.sync.keywords import SEEN, select
-from gateway.sync.listed_names import LOST_PAUSES, PAUSES, has_lost
+from gateway.sync.listed_names import has_lost
 from gateway.sync.mailboxes import Mailbox, tree
 from gateway.sync.paths import Layout
 from gateway.sync.placements import MailboxColumns, Placed
@@ -98,6 +98,7 @@ class Checker:
         self.staged = Staged()
         self._unfinished: dict[str, Draft] = {}
         self._listed: tuple[object, ...] = ()
+        self._listed_at = float("-inf")
         self._rights: dict[bytes, str] = {}
         self._rights_until = 0.0
         self._flags_compared: dict[str, float] = {}
@@ -217,21 +218,25 @@ class Checker:
         return mailboxes
 
     async def _true_listing(self, connection: Connection) -> tuple[list[Listed], Namespaces]:
-        """The same as _listing(), asked for again while it is of the past, if that passes."""
-        names = self._data.listed_names
+        """The same as _listing(), asked for again while it is of the past, if that passes.
+
+        Raises Outdated when it does not in this session, and may in another one.
+        """
+        names, opened = self._data.listed_names, connection.opened
         told = {m.wire: m.status is not None for m in self._data.mailboxes.values() if m.wire}
-        listing = await self._listing(connection)
-        for pause in LOST_PAUSES:
-            if not has_lost(listing[0], told):
+        for pause in (*names.pauses(opened), None):
+            listing = await self._listing(connection)
+            lost = has_lost(listing[0], told)
+            if not lost and names.are_shown(listing[0]):
                 break
-            await asyncio.sleep(pause)
-            listing = await self._listing(connection)
-        for pause in PAUSES:
-            if names.are_shown(listing[0]):
-                return listing
-            await asyncio.sleep(pause)
-            listing = await self._listing(connection)
-        names.forget()
+            if pause is not None:
+                await asyncio.sleep(pause)
+            elif names.is_older(opened) or (lost and opened < self._listed_at):
+                await connection.close()
+                raise Outdated("LIST is of the past")
+            else:
+                names.forget()
+        self._listed_at = time.monotonic()
         return listing
 
     async def _listing(self, connection: Connection) -> tuple[list[Listed], Namespaces]:

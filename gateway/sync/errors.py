@@ -21,6 +21,10 @@ class Narrowed(ConnectionLost):
     """The connection broke over some messages; the next time it is fewer that can break it."""
 
 
+class Outdated(ConnectionLost):
+    """The session still lists the mailboxes of the past, and was closed; another one may not."""
+
+
 class NotCommitted(Exception):
     """The store does not take what has changed now; until it does, none of that may be told.
 

@@ -2,7 +2,9 @@
 
 Dovecot takes its LIST from an index that may be of the past for a moment, in new sessions as well
 as in the one in which a name was changed. Taken for the truth, such a list would make a Mailbox go
-that was only renamed, and one that was destroyed would still be there.
+that was only renamed, and one that was destroyed would still be there. Of two sessions that change
+names at the same time, one may even list the past until it ends: what it has not shown in a moment
+is asked of a new one.
 """
 
 from __future__ import annotations
@@ -12,10 +14,8 @@ from collections.abc import Iterable, Mapping
 
 from gateway.imap.commands.list import Listed
 
-PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-"""So much later each LIST is asked for again that does not show what was done, in seconds."""
-LOST_PAUSES = (0.01, 0.05)
-"""The same for one in which a mailbox can no longer be asked that could be asked before."""
+_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+_FEW_PAUSES = (0.01, 0.02, 0.05)
 # For so long a list may be of the past, or that of another session.
 _SECONDS = 3.0
 
@@ -29,16 +29,19 @@ class ListedNames:
     def __init__(self) -> None:
         self._made: dict[bytes, float] = {}
         self._gone: dict[bytes, float] = {}
+        self._changed = float("-inf")  # when the latest of them was, by time.monotonic()
 
     def made(self, wire: bytes) -> None:
         """CREATE was done."""
         self._gone.pop(_folded(wire), None)
-        self._made[_folded(wire)] = time.monotonic() + _SECONDS
+        self._changed = time.monotonic()
+        self._made[_folded(wire)] = self._changed + _SECONDS
 
     def gone(self, wire: bytes) -> None:
         """DELETE was done."""
         self._made.pop(_folded(wire), None)
-        self._gone[_folded(wire)] = time.monotonic() + _SECONDS
+        self._changed = time.monotonic()
+        self._gone[_folded(wire)] = self._changed + _SECONDS
 
     def renamed(self, old: bytes, new: bytes) -> None:
         """RENAME was done, also to all that was below the old name."""
@@ -46,6 +49,19 @@ class ListedNames:
         self._made = {w: until for w, until in self._made.items() if not w.startswith(below)}
         self.gone(old)
         self.made(new)
+
+    def is_older(self, opened: float) -> bool:
+        """Whether a session was opened before the latest of it was done (time.monotonic)."""
+        return opened < self._changed
+
+    def pauses(self, opened: float) -> tuple[float, ...]:
+        """So much later each LIST is asked for again that may be of the past, in seconds.
+
+        opened: when its session was. Most patience is with a new one that does not show what was
+        done: there is none better.
+        """
+        is_awaited = bool(self._made or self._gone)
+        return _PAUSES if is_awaited and not self.is_older(opened) else _FEW_PAUSES
 
     def forget(self) -> None:
         """Expect nothing any more."""

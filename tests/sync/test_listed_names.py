@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from gateway.imap.commands.list import Listed
 from gateway.imap.commands.status import Status
 from gateway.sync.listed_names import ListedNames, has_lost
@@ -69,3 +71,15 @@ def test_a_mailbox_that_can_not_be_asked_any_more_is_missed() -> None:
     assert not has_lost(broken, {b"box": False})
     assert not has_lost(broken, {})
     assert not has_lost(listed("box"), {b"box": True})
+
+
+def test_a_new_session_is_asked_the_longest_for_what_was_done() -> None:
+    names = ListedNames()
+    old = time.monotonic()
+    assert not names.is_older(old)
+    names.renamed(b"one", b"two")
+    assert names.is_older(old)
+    assert not names.is_older(time.monotonic())
+    assert len(names.pauses(old)) < len(names.pauses(time.monotonic()))
+    names.forget()
+    assert names.pauses(old) == names.pauses(time.monotonic())
