@@ -172,6 +172,10 @@ class Expected:
     def renamed(self, old: str, new: str) -> None:
         """A mailbox and all below it have other paths."""
         can_hold = old in self.now.boxes  # and is not only above others that can
+        # What others put there meanwhile may have been put where another one has that name now.
+        for number in self.races.numbers:
+            if any(moved(path, old, new) != path for path in self.now.live(number)):
+                self.loosen(number, fewer=0, more=0)
         self.now.move(old, new)
         self.paths = {id_: moved(path, old, new) for id_, path in self.paths.items()}
         self.made = {moved(path, old, new) for path in self.made - {old}}
