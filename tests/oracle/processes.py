@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
+from contextlib import suppress
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from tests.oracle.launch import serve
 from tests.oracle.violations import Violation
 
 START_SECONDS = 30.0
@@ -19,8 +21,9 @@ STOP_SECONDS = 30.0
 _PAUSE_SECONDS = 0.01
 _MOST_OCTETS = 500 << 20
 _MOST_DESCRIPTORS = 400
-_ROOT = Path(__file__).parents[2]
-_ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+# Most of the start of a gateway is to load its code: this is done once, and each is a fork of that.
+_LOADED = multiprocessing.get_context("forkserver")
+_LOADED.set_forkserver_preload(["tests.oracle.launch"])
 _READY = re.compile(rb"Session: http://([^:]+):(\d+)/")
 
 
@@ -37,7 +40,7 @@ class Process:
         self._log = directory / f"{name}.log"
         self._log.touch()
         self._environment = environment
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkServerProcess | None = None
         self._address: tuple[str, int] | None = None
         self._log_start = 0
         self.started_at = self.ready_at = float("-inf")
@@ -52,17 +55,10 @@ class Process:
         """Start it, without waiting for it to be ready."""
         self._address = None
         self.starts += 1
-        with self._log.open("ab") as log:
-            self._log_start = log.tell()
-            self.started_at = time.monotonic()
-            self._process = subprocess.Popen(
-                [*_ENDS_WITH_US, sys.executable, "-m", "tests.oracle.launch", "serve"],
-                cwd=_ROOT,
-                env={**os.environ, **self._environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        self._log_start = self._log.stat().st_size
+        self.started_at = time.monotonic()
+        self._process = _LOADED.Process(target=serve, args=(self._log, self._environment))
+        self._process.start()
 
     def address(self) -> tuple[str, int]:
         """Where it listens; waits until it does. Raises Violation (I9)."""
@@ -74,7 +70,7 @@ class Process:
             if ready:
                 self._address = (ready[1].decode(), int(ready[2]))
                 self.ready_at = time.monotonic()
-            elif self._process is None or self._process.poll() is not None:
+            elif self._process is None or not self._process.is_alive():
                 raise Violation("I9", f"{self.name} does not start", self.tail())
             elif time.monotonic() > deadline:
                 raise Violation("I9", f"{self.name} is not ready in time", self.tail())
@@ -89,26 +85,25 @@ class Process:
         if number == signal.SIGTERM:
             self.address()  # until then it would end without a word
         process, self._process = self._process, None
-        process.send_signal(number)
-        try:
-            code = process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        _send(process, number)
+        process.join(STOP_SECONDS)
+        if process.is_alive():
             process.kill()
-            process.wait()
-            raise Violation("I9", f"{self.name} does not stop", self.tail()) from None
-        if code != (0 if number == signal.SIGTERM else -number):
-            raise Violation("I9", f"{self.name} ended with {code}", self.tail())
+            process.join()
+            raise Violation("I9", f"{self.name} does not stop", self.tail())
+        if process.exitcode != (0 if number == signal.SIGTERM else -number):
+            raise Violation("I9", f"{self.name} ended with {process.exitcode}", self.tail())
 
     def shoot(self) -> None:
         """SIGKILL, from whatever thread, and without waiting for its end; stop() does that."""
         process = self._process
         if process is not None:
-            process.send_signal(signal.SIGKILL)
+            _send(process, signal.SIGKILL)
 
     def check(self) -> None:
         """Raise Violation (I9) for what it logged, if it ended, or if it grew too much."""
         if self._process is not None:
-            if (code := self._process.poll()) is not None:
+            if (code := self._process.exitcode) is not None:
                 raise Violation("I9", f"{self.name} ended by itself with {code}", self.tail())
             self._check_size(Path("/proc") / str(self._process.pid))
         with self._log.open("rb") as log:
@@ -131,6 +126,13 @@ class Process:
         descriptors = len(list((process / "fd").iterdir()))
         if resident > _MOST_OCTETS or descriptors > _MOST_DESCRIPTORS:
             raise Violation("I9", f"{self.name}: {resident} octets, {descriptors} descriptors")
+
+
+def _send(process: ForkServerProcess, number: signal.Signals) -> None:
+    """A signal, unless it has ended."""
+    if process.pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 def _trouble(line: bytes) -> str:
