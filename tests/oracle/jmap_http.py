@@ -20,6 +20,8 @@ RETRY_SECONDS = 0.1
 # So long a request is tried again while a server, a store or a gateway is away.
 PATIENCE_SECONDS = 30.0
 _AWAY = ("serverUnavailable",)
+# A gateway closes connections that are idle for longer than this, and may do so any moment.
+_IDLE_SECONDS = 30.0
 _BUSY_STATUSES = (502, 503, 504)
 
 Call: TypeAlias = tuple[str, dict[str, Any]]
@@ -94,6 +96,7 @@ class Jmap:
         self.is_trouble = is_trouble
         self._alter = alter or Alter()
         self._connections: dict[tuple[str, int], http.client.HTTPConnection] = {}
+        self._used: dict[tuple[str, int], float] = {}
         self._account_id: str | None = None
         self.counts = Counts()
         self.asked = ""  # the gateway that answered last
@@ -198,6 +201,10 @@ class Jmap:
         type_: str = "application/json",
     ) -> Generator[None, None, dict[str, Any]]:
         address = gateway.address()
+        now = time.monotonic()
+        if now - self._used.get(address, now) > _IDLE_SECONDS:
+            self._forget(address)
+        self._used[address] = now
         connection = self._connections.get(address)
         if connection is None:
             connection = http.client.HTTPConnection(*address, timeout=SECONDS)
