@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 from gateway.auth.basic import Basic
 from gateway.auth.limiter import FailureLimiter
 from gateway.config import Address, Config, ImapConfig
+from gateway.ext.registry import METHODS, TYPES, account_capabilities, session_capabilities
 from gateway.http.events import event_handler
 from gateway.http.health import create_admin_app
 from gateway.http.observe import ObservedRegistry
@@ -23,10 +24,7 @@ from gateway.http.server import create_runner
 from gateway.http.services import Services
 from gateway.imap.connection import Endpoint
 from gateway.jmap.limits import DEFAULTS
-from gateway.jmap.methods.echo import ECHO
 from gateway.mail.blob import open_blob
-from gateway.mail.blob_copy import BLOB_COPY
-from gateway.mail.registry import TYPES, account_capabilities, session_capabilities
 from gateway.obs.log import get_logger
 from gateway.store import Durable, Store, StoreError, StoreUnavailable, open_store
 from gateway.sync.accounts import Accounts, Settings
@@ -107,7 +105,7 @@ def make_services(config: Config, accounts: Accounts) -> Services:
         server=config.server,
         limits=DEFAULTS,
         basic=basic,
-        registry=ObservedRegistry(TYPES, (ECHO, BLOB_COPY), on_login_refused=basic.forget),
+        registry=ObservedRegistry(TYPES, METHODS, on_login_refused=basic.forget),
         capabilities=session_capabilities(),
         account_capabilities=account_capabilities,
         accounts=accounts,

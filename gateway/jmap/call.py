@@ -30,13 +30,15 @@ class Call:
 
     `accounts` are those of the user, by id. `created_ids` maps the creation ids of the request,
     of all types, to ids (RFC 8620 §3.3). `implied` are calls to be made right after this one,
-    with its call id (RFC 8620 §5.4, RFC 8621 §7.5): names and arguments, in order.
+    with its call id (RFC 8620 §5.4, RFC 8621 §7.5): names and arguments, in order. `opened` are
+    the capabilities that the request may use.
     """
 
     accounts: Mapping[str, AccountRef]
     limits: Limits
     created_ids: dict[str, str]
     implied: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    opened: frozenset[str] = frozenset()
 
     def resolve(self, id: str) -> str | None:
         """The id itself, or the one that "#creationId" stands for; None if nothing has it."""

@@ -36,6 +36,23 @@ def resolved(value: Any, resolve: Resolve) -> Any:
     return value
 
 
+def resolved_within(value: Any, member: str, resolve: Resolve) -> Any:
+    """The same for the values of all members of that name, however deep.
+
+    What nothing has stays as it is: whoever looks for it will say what is not there.
+    """
+    if isinstance(value, list):
+        return [resolved_within(item, member, resolve) for item in value]
+    if isinstance(value, dict):
+        return {
+            name: resolve(item) or item
+            if name == member and isinstance(item, str)
+            else resolved_within(item, member, resolve)
+            for name, item in value.items()
+        }
+    return value
+
+
 def _id(reference: str, resolve: Resolve) -> str:
     id = resolve(reference)
     if id is None:

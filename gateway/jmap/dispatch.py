@@ -44,8 +44,8 @@ async def dispatch(request: Request, context: Context) -> list[bytes]:
 
     A call that fails does not stop those after it.
     """
-    run = _Run(request, context)
     opened = context.registry.opened(request.using)
+    run = _Run(request, context, opened)
     for invocation in request.calls:
         implied = await run.answer(invocation, opened)
         for name, arguments in implied:
@@ -58,9 +58,10 @@ async def dispatch(request: Request, context: Context) -> list[bytes]:
 class _Run:
     """A request under way, and its response so far."""
 
-    def __init__(self, request: Request, context: Context) -> None:
+    def __init__(self, request: Request, context: Context, opened: frozenset[str]) -> None:
         self._context = context
-        self._call = Call(context.accounts, context.limits, dict(request.created_ids or {}))
+        created_ids = dict(request.created_ids or {})
+        self._call = Call(context.accounts, context.limits, created_ids, opened=opened)
         self._sends_created_ids = request.created_ids is not None
         self._budget = Budget(context.limits)
         self._responses: list[Response] = []

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from gateway.jmap import patch
-from gateway.jmap.creation_ids import Resolve, Unresolved, resolved
+from gateway.jmap.creation_ids import Resolve, Unresolved, resolved, resolved_within
 from gateway.jmap.errors import MethodError, SetError, invalid_properties
 from gateway.jmap.patch import Patch, Path
 from gateway.jmap.settable import REQUIRED, Change, Settable
@@ -33,6 +33,8 @@ class _Values:
         except Unresolved as error:
             self.refuse(name, _not_created(error))
             return
+        if settable.refers_within is not None:
+            value = resolved_within(value, settable.refers_within, self._resolve)
         if settable.kind.accepts(value):
             self._valid[name] = value
         else:

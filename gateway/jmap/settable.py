@@ -34,13 +34,15 @@ class Settable:
     """How a property can be set: to values of `kind`, and not after creation if `immutable`.
 
     `initial` is the default value, or an Initial. With `refers`, the value (an Id, null, or a map
-    whose member names are Ids) refers to other objects, by their ids or by "#creationId".
+    whose member names are Ids) refers to other objects, by their ids or by "#creationId";
+    `refers_within`: so does each member of that name, anywhere in the value.
     """
 
     kind: Kind
     initial: Any = REQUIRED
     immutable: bool = False
     refers: bool = False
+    refers_within: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.initial, Initial) and not self.kind.accepts(self.initial):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.jmap.kinds import ID, STRING, UTC_DATE, Kind, set_of
 from gateway.jmap.settable import ABSENT, Copy, Set, Settable
 from gateway.jmap.spec import Changes, DataType, Get, Property, Special
@@ -33,6 +35,7 @@ def _header_property(name: str) -> Property | None:
 
 # RFC 8621 §4.6: what a message is composed of; it is checked when that is done.
 _COMPOSED = Settable(Kind("value", lambda _: True), ABSENT, immutable=True)
+_OF_BLOBS = replace(_COMPOSED, refers_within="blobId")
 
 
 def _is_header(name: str) -> bool:
@@ -54,11 +57,11 @@ EMAIL = DataType(
         Property("headers", FIELDS, default=False),
         Property("hasAttachment", ATTACHMENT),
         Property("preview", PREVIEW),
-        Property("bodyStructure", STRUCTURE, default=False, settable=_COMPOSED),
+        Property("bodyStructure", STRUCTURE, default=False, settable=_OF_BLOBS),
         Property("bodyValues", VALUES, settable=_COMPOSED),
-        Property("textBody", STRUCTURE, settable=_COMPOSED),
-        Property("htmlBody", STRUCTURE, settable=_COMPOSED),
-        Property("attachments", STRUCTURE, settable=_COMPOSED),
+        Property("textBody", STRUCTURE, settable=_OF_BLOBS),
+        Property("htmlBody", STRUCTURE, settable=_OF_BLOBS),
+        Property("attachments", STRUCTURE, settable=_OF_BLOBS),
     ),
     get=Get(
         email_get.load,

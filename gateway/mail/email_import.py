@@ -54,7 +54,7 @@ async def run(account: Account, arguments: dict[str, Any], call: Call) -> dict[s
     messages: dict[str, Message] = {}
     for creation_id, email in emails.items():
         try:
-            messages[creation_id] = await _inspected(account, email)
+            messages[creation_id] = await _inspected(account, email, call)
         except SetError as error:
             outcomes[creation_id] = error
     async with writing(account) as held:
@@ -108,15 +108,16 @@ class Message:
                     yield mended
 
 
-async def _inspected(account: Account, email: Mapping[str, Any]) -> Message:
+async def _inspected(account: Account, email: Mapping[str, Any], call: Call) -> Message:
     """The message that an EmailImport names. Raises SetError, ImapError."""
     if unknown := email.keys() - _PROPERTIES:
         text = f"An EmailImport has no properties {quoted(unknown)}."
         raise SetError("invalidProperties", text, properties=sorted(unknown))
     moment = new_email.received_at(email["receivedAt"]) if "receivedAt" in email else None
-    blob_id = email.get("blobId")
+    reference = email.get("blobId")
+    blob_id = call.resolve(reference) if isinstance(reference, str) else None
     try:
-        blob = await open_blob(account, blob_id) if isinstance(blob_id, str) else None
+        blob = await open_blob(account, blob_id) if blob_id is not None else None
         if blob is None:
             raise invalid("blobId", "There is no such blob.")
         return await inspect(account.data, blob, moment)

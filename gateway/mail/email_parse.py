@@ -38,7 +38,7 @@ async def run(account: Account, arguments: dict[str, Any], call: Call) -> dict[s
     total = 0
     for blob_id in blob_ids:
         try:
-            email = await _parsed(account, blob_id, request, limits)
+            email = await _parsed(account, call.resolve(blob_id), request, limits)
         except _NotFound:
             not_found.append(blob_id)
             continue
@@ -61,12 +61,12 @@ class _NotFound(Exception):
 
 
 async def _parsed(
-    account: Account, blob_id: str, request: ParseRequest, limits: Limits
+    account: Account, blob_id: str | None, request: ParseRequest, limits: Limits
 ) -> dict[str, Any] | None:
     """The Email that a blob is, None where it is none. Raises _NotFound, and ImapError."""
     try:
-        blob = await open_blob(account, blob_id)
-        if blob is None:
+        blob = await open_blob(account, blob_id) if blob_id is not None else None
+        if blob is None or blob_id is None:
             raise _NotFound
         octets = await blob.read(limits.max_size_upload)
         return await off_loop(len(octets), parsed_email, octets, blob_id, request)

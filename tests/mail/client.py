@@ -7,17 +7,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from gateway.ext.blob import BLOB
+from gateway.ext.registry import METHODS, TYPES
 from gateway.imap.connection import Endpoint
 from gateway.jmap import ijson
 from gateway.jmap.dispatch import Context, dispatch
 from gateway.jmap.envelope import Invocation, parse_request
 from gateway.jmap.limits import DEFAULTS
-from gateway.jmap.methods.echo import ECHO
 from gateway.jmap.registry import AccountRef, Registry
 from gateway.mail.blob import open_blob
-from gateway.mail.blob_copy import BLOB_COPY
 from gateway.mail.capability import MAIL
-from gateway.mail.registry import TYPES
 from gateway.store.base import Store
 from gateway.store.opening import open_store
 from gateway.sync.account import Account
@@ -25,7 +24,7 @@ from gateway.sync.accounts import Accounts, Settings
 from gateway.sync.turns import Turns
 from tests.servers.mail_server import MailServer, User
 
-REGISTRY = Registry(TYPES, (ECHO, BLOB_COPY))
+REGISTRY = Registry(TYPES, METHODS)
 
 
 class Refused(Exception):
@@ -73,7 +72,7 @@ class Client:
         value = {"using": [MAIL], "methodCalls": invocations}
         request = parse_request(value, DEFAULTS, REGISTRY.capabilities)
         accounts = {
-            id_: AccountRef(account, frozenset({MAIL}), is_read_only=False)
+            id_: AccountRef(account, frozenset({MAIL, BLOB}), is_read_only=False)
             for id_, account in self.accounts.items()
         }
         give_turn = Turns().give

@@ -1,0 +1,32 @@
+"""RFC 8620 §2: everything the server can, as the JMAP core registers and announces it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.ext.blob import BLOB, account_capability
+from gateway.ext.blob_get import BLOB_GET
+from gateway.ext.blob_lookup import BLOB_LOOKUP, TYPE_NAMES
+from gateway.ext.blob_upload import BLOB_UPLOAD
+from gateway.jmap.limits import DEFAULTS
+from gateway.jmap.methods.echo import ECHO
+from gateway.jmap.registry import Method
+from gateway.jmap.spec import DataType
+from gateway.mail import registry as mail
+from gateway.mail.blob_copy import BLOB_COPY
+from gateway.sync.account import Account
+from gateway.sync.shares import Share
+
+TYPES: Final[tuple[DataType, ...]] = mail.TYPES
+METHODS: Final[tuple[Method, ...]] = (ECHO, BLOB_COPY, BLOB_UPLOAD, BLOB_GET, BLOB_LOOKUP)
+
+
+def session_capabilities() -> dict[str, dict[str, Any]]:
+    """What the Session object says of the server, without core."""
+    return mail.session_capabilities() | {BLOB: {}}
+
+
+def account_capabilities(account: Account | Share) -> dict[str, dict[str, Any]]:
+    """What the Session object says of one account: the user's own, or what others share."""
+    blob = account_capability(TYPE_NAMES, DEFAULTS)
+    return mail.account_capabilities(account) | {BLOB: blob}
