@@ -8,6 +8,7 @@ from gateway.ext.blob import BLOB, account_capability
 from gateway.ext.blob_get import BLOB_GET
 from gateway.ext.blob_lookup import BLOB_LOOKUP, TYPE_NAMES
 from gateway.ext.blob_upload import BLOB_UPLOAD
+from gateway.ext.quota import QUOTA, QUOTA_CAPABILITY
 from gateway.jmap.limits import DEFAULTS
 from gateway.jmap.methods.echo import ECHO
 from gateway.jmap.registry import Method
@@ -17,16 +18,22 @@ from gateway.mail.blob_copy import BLOB_COPY
 from gateway.sync.account import Account
 from gateway.sync.shares import Share
 
-TYPES: Final[tuple[DataType, ...]] = mail.TYPES
+TYPES: Final[tuple[DataType, ...]] = (*mail.TYPES, QUOTA)
 METHODS: Final[tuple[Method, ...]] = (ECHO, BLOB_COPY, BLOB_UPLOAD, BLOB_GET, BLOB_LOOKUP)
 
 
 def session_capabilities() -> dict[str, dict[str, Any]]:
     """What the Session object says of the server, without core."""
-    return mail.session_capabilities() | {BLOB: {}}
+    return mail.session_capabilities() | {BLOB: {}, QUOTA_CAPABILITY: {}}
 
 
 def account_capabilities(account: Account | Share) -> dict[str, dict[str, Any]]:
-    """What the Session object says of one account: the user's own, or what others share."""
-    blob = account_capability(TYPE_NAMES, DEFAULTS)
-    return mail.account_capabilities(account) | {BLOB: blob}
+    """What the Session object says of one account: the user's own, or what others share.
+
+    How much is used of what others share is theirs to know.
+    """
+    capabilities = mail.account_capabilities(account)
+    capabilities[BLOB] = account_capability(TYPE_NAMES, DEFAULTS)
+    if isinstance(account, Account) and account.quotas is not None and account.quotas.is_supported:
+        capabilities[QUOTA_CAPABILITY] = {}
+    return capabilities

@@ -9,7 +9,6 @@ from typing import Any, Final
 from gateway.jmap.arguments import check
 from gateway.jmap.call import CORE, AccountRef, Call
 from gateway.jmap.errors import MethodError
-from gateway.jmap.limits import Limits
 from gateway.jmap.methods.changes import changes
 from gateway.jmap.methods.copy import copy
 from gateway.jmap.methods.get import get
@@ -104,19 +103,18 @@ def _derived(data_type: DataType) -> Iterable[Method]:
         yield _special(data_type, special)
 
 
-Standard = Callable[[DataType, Any, dict[str, Any], Limits], Awaitable[dict[str, Any]]]
-Writing = Callable[[DataType, Any, dict[str, Any], Call], Awaitable[dict[str, Any]]]
+Derived = Callable[[DataType, Any, dict[str, Any], Call], Awaitable[dict[str, Any]]]
 
 
-def _standard(data_type: DataType, verb: str, method: Standard) -> Method:
+def _standard(data_type: DataType, verb: str, method: Derived) -> Method:
     async def run(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
         reference = call.account(arguments, data_type.capability)
-        return await method(data_type, reference.account, arguments, call.limits)
+        return await method(data_type, reference.account, arguments, call)
 
     return Method(f"{data_type.name}/{verb}", data_type.capability, run)
 
 
-def _writing(data_type: DataType, verb: str, method: Writing) -> Method:
+def _writing(data_type: DataType, verb: str, method: Derived) -> Method:
     async def run(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
         reference = call.account(arguments, data_type.capability, writes=True)
         return await method(data_type, reference.account, arguments, call)

@@ -243,13 +243,15 @@ class GetRequest:
     """A checked /get.
 
     `ids` are distinct and in the client's order; None stands for all. `properties` are distinct
-    and begin with "id". `arguments` are the type's own, complete with their defaults.
+    and begin with "id". `arguments` are the type's own, complete with their defaults. `opened` are
+    the capabilities that the request may use.
     """
 
     ids: tuple[str, ...] | None
     properties: tuple[str, ...]
     sources: frozenset[str]
     arguments: dict[str, Any]
+    opened: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,11 +323,12 @@ class Comparator:
 
 @dataclass(frozen=True, slots=True)
 class QueryRequest:
-    """A checked /query. `arguments` are the type's own, complete with their defaults."""
+    """A checked /query; `arguments` and `opened` as in a GetRequest."""
 
     filter: Filter | None
     sort: tuple[Comparator, ...]
     arguments: dict[str, Any]
+    opened: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

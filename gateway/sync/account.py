@@ -36,6 +36,7 @@ from gateway.sync.mailbox_settings import MailboxSettings
 from gateway.sync.memory import give_back
 from gateway.sync.newest import Newest, Windows
 from gateway.sync.placements import Placed
+from gateway.sync.quotas import Quotas
 from gateway.sync.reader import Reader
 from gateway.sync.searching import Searching
 from gateway.sync.shelf import Shelf
@@ -73,6 +74,7 @@ class Account:
     The pool, the watcher and the places are those of the login, which has other accounts, too;
     extent: which mailboxes are those of this one. on_ended is called when it is superseded, or when
     nothing is shared any more.
+    quotas: of the user's own account, None of what others share.
     write_lock: held by whoever changes something on the server.
     """
 
@@ -85,6 +87,7 @@ class Account:
         shelf: Shelf,
         ledger: Ledger,
         uploads: Uploads,
+        quotas: Quotas | None,
         *,
         watcher: Watcher,
         places: Places,
@@ -96,6 +99,7 @@ class Account:
         self.data = data
         self.pool = pool
         self.uploads = uploads
+        self.quotas = quotas
         self.last_used = time.monotonic()
         self.content = Content(Reader(data, pool), shelf)
         self.searching = Searching(data, pool, self.recheck, self.content.load_headers)
@@ -200,6 +204,8 @@ class Account:
             self._after_indexing()
         elif self._ledger.is_due(self.data):
             self._background.start("save", self._save_later)
+        if self.is_listened_to and self.quotas is not None and self.quotas.is_supported:
+            self._background.start("quotas", self._follow_quotas)
 
     async def _restore(self) -> None:
         """What the store knows of mailboxes. Raises ImapError."""
@@ -338,7 +344,10 @@ class Account:
 
     def states(self) -> dict[str, str]:
         """The states of all types that are pushed (RFC 8620 §7.1, RFC 8621 §1.5), as of now."""
-        return {kind: self.data.journal.state(kind) for kind in _PUSHED}
+        states = {kind: self.data.journal.state(kind) for kind in _PUSHED}
+        if self.quotas is not None and self.quotas.state is not None:
+            states["Quota"] = self.quotas.state
+        return states
 
     def watch(self, news: asyncio.Event | None = None) -> Listener:
         """Be told of changes, and have them looked for, until the listener is closed."""
@@ -348,6 +357,10 @@ class Account:
         if "watch" not in self._background:
             self._background.start("first look", self._first_look)
         return listener
+
+    async def _follow_quotas(self) -> None:
+        if self.quotas is not None and await self.quotas.look():
+            self._listeners.tell()
 
     async def _list_again(self) -> None:
         await asyncio.sleep(_LIST_AGAIN_SECONDS)

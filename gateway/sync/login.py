@@ -32,6 +32,7 @@ from gateway.sync.extent import OWN, Extent
 from gateway.sync.identity import Tier
 from gateway.sync.journal import Journal
 from gateway.sync.ledger import Ledger, new_epoch
+from gateway.sync.quotas import Quotas
 from gateway.sync.shares import Share, Shares
 from gateway.sync.shelf import Shelf
 from gateway.sync.uploads import Uploads
@@ -63,6 +64,8 @@ class Login:
         ledger: Ledger,
         data: AccountData,
         on_ended: Callable[[Login], None],
+        *,
+        has_quota: bool,
     ) -> None:
         self.username = username
         self.door = door
@@ -71,6 +74,7 @@ class Login:
         self._store = store
         self._on_ended = on_ended
         self._pool = Pool(self._connect, settings.connections, settings.idle_seconds)
+        self._quotas = Quotas(self._pool, is_supported=has_quota)
         self._watcher = Watcher(self._pool, server_events=settings.server_events)
         self._places = Places(data)
         self._shares = Shares(settings.backend, username, self._places)
@@ -100,7 +104,8 @@ class Login:
         data = await _load(ledger)
         if data is None:
             data = AccountData(await _tier(connection), Journal(new_epoch()))
-        login = cls(settings, store, username, door, ledger, data, on_ended)
+        has_quota = "QUOTA" in connection.capabilities
+        login = cls(settings, store, username, door, ledger, data, on_ended, has_quota=has_quota)
         login._pool.adopt(connection)
         return login
 
@@ -120,6 +125,7 @@ class Login:
             Shelf(self._store, account_id),
             ledger,
             Uploads(self._store.durable, account_id, self._settings.upload_quota),
+            self._quotas if extent == OWN else None,
             watcher=self._watcher,
             places=self._places,
             extent=extent,

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.jmap.call import Call
 from gateway.jmap.errors import MethodError, cannot_calculate_changes
 from gateway.jmap.kinds import BOOLEAN, STRING, UNSIGNED_INT, nullable
+from gateway.jmap.limits import Limits
 from gateway.jmap.registry import AccountRef
 from gateway.jmap.spec import (
     Argument,
@@ -151,3 +153,8 @@ FOO = DataType(
 
 def reference(account: Foos, *, capabilities: frozenset[str] = frozenset({FOO_URI})) -> AccountRef:
     return AccountRef(account, capabilities, is_read_only=False)
+
+
+def under(limits: Limits | None = None) -> Call:
+    """A call under these limits, of a request that may use nothing in particular."""
+    return Call({}, limits or Limits(), {})

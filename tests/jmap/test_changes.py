@@ -11,7 +11,7 @@ from gateway.jmap.errors import DefectiveResult, MethodError
 from gateway.jmap.limits import DEFAULTS, Limits
 from gateway.jmap.methods.changes import changes
 from gateway.jmap.spec import ChangesRequest, ChangesResult, DataType
-from tests.jmap.foos import FOO, Foos
+from tests.jmap.foos import FOO, Foos, under
 
 CHANGED = ChangesResult("s0", "s1", False, ["f1", "f2"], ["f3"], ["f4"])
 
@@ -24,7 +24,7 @@ async def changed(
 ) -> tuple[dict[str, Any], Foos]:
     account = Foos(changed=result)
     arguments = {"accountId": "A1", "sinceState": "s0"} | arguments
-    return await changes(data_type, account, arguments, Limits(**limits)), account
+    return await changes(data_type, account, arguments, under(Limits(**limits))), account
 
 
 @pytest.mark.checklist("E05")
@@ -95,7 +95,7 @@ async def test_bad_argument_is_invalid_and_nothing_is_run(arguments: dict[str, A
     account = Foos()
     arguments = {"accountId": "A1", "sinceState": "s0"} | arguments
     with pytest.raises(MethodError) as caught:
-        await changes(FOO, account, arguments, Limits())
+        await changes(FOO, account, arguments, under())
     assert caught.value.type == "invalidArguments"
     assert account.syncs == []
 
@@ -103,7 +103,7 @@ async def test_bad_argument_is_invalid_and_nothing_is_run(arguments: dict[str, A
 @pytest.mark.checklist("C09")
 async def test_state_must_be_given() -> None:
     with pytest.raises(MethodError, match=r'invalidArguments: .*"sinceState" is missing'):
-        await changes(FOO, Foos(), {"accountId": "A1"}, Limits())
+        await changes(FOO, Foos(), {"accountId": "A1"}, under())
 
 
 @pytest.mark.checklist("E07")

@@ -11,18 +11,18 @@ from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.get import get
 from gateway.jmap.spec import DataType, GetRequest
-from tests.jmap.foos import FOO, LOG, NAME, SIZE, Foos
+from tests.jmap.foos import FOO, LOG, NAME, SIZE, Foos, under
 
 
 async def got(account: Foos, data_type: DataType = FOO, **arguments: Any) -> dict[str, Any]:
-    return await get(data_type, account, {"accountId": "A1"} | arguments, Limits())
+    return await get(data_type, account, {"accountId": "A1"} | arguments, under())
 
 
 async def refused(
     arguments: dict[str, Any], limits: Limits | None = None, data_type: DataType = FOO
 ) -> str:
     with pytest.raises(MethodError) as caught:
-        await get(data_type, Foos.of(5), {"accountId": "A1"} | arguments, limits or Limits())
+        await get(data_type, Foos.of(5), {"accountId": "A1"} | arguments, under(limits))
     return caught.value.type
 
 
@@ -110,7 +110,7 @@ async def test_invalid_arguments_are_named() -> None:
     with pytest.raises(MethodError, match='"ids" must be of type'):
         await got(Foos(), ids=7)
     with pytest.raises(MethodError, match='"accountId" is missing'):
-        await get(FOO, Foos(), {}, Limits())
+        await get(FOO, Foos(), {}, under())
     with pytest.raises(MethodError, match='no properties "colour"'):
         await got(Foos(), properties=["colour"])
 
@@ -123,7 +123,7 @@ async def test_type_may_refuse_a_made_up_property_itself() -> None:
 async def test_too_many_ids_are_refused() -> None:
     limits = Limits(max_objects_in_get=3)
     arguments = {"accountId": "A1", "ids": ["a", "b", "c"]}
-    assert (await get(FOO, Foos(), arguments, limits))["notFound"] == ["a", "b", "c"]
+    assert (await get(FOO, Foos(), arguments, under(limits)))["notFound"] == ["a", "b", "c"]
     assert await refused({"ids": ["a", "b", "c", "d"]}, limits) == "requestTooLarge"
 
 

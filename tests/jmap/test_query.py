@@ -14,14 +14,14 @@ from gateway.jmap.filters import FilterCondition
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.query import query, window
 from gateway.jmap.spec import Comparator, DataType
-from tests.jmap.foos import FOO, Foos, Listed
+from tests.jmap.foos import FOO, Foos, Listed, under
 
 
 async def queried(
     arguments: dict[str, Any], account: Foos | None = None, data_type: DataType = FOO, **limits: int
 ) -> dict[str, Any]:
     arguments = {"accountId": "A1"} | arguments
-    return await query(data_type, account or Foos.of(5), arguments, Limits(**limits))
+    return await query(data_type, account or Foos.of(5), arguments, under(Limits(**limits)))
 
 
 async def refused(

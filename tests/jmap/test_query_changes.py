@@ -13,7 +13,7 @@ from gateway.jmap.limits import Limits
 from gateway.jmap.methods.query import query
 from gateway.jmap.methods.query_changes import query_changes
 from gateway.jmap.spec import Comparator, DataType, QueryChangesRequest, QueryChangesResult
-from tests.jmap.foos import FOO, Foos
+from tests.jmap.foos import FOO, Foos, under
 
 CHANGED = QueryChangesResult("q1", 5, ["f8", "f3"], [("f9", 0), ("f3", 4)])
 
@@ -25,7 +25,9 @@ async def requeried(
     **limits: int,
 ) -> dict[str, Any]:
     arguments = {"accountId": "A1", "sinceQueryState": "q0"} | arguments
-    return await query_changes(data_type, Foos(requeried=result), arguments, Limits(**limits))
+    return await query_changes(
+        data_type, Foos(requeried=result), arguments, under(Limits(**limits))
+    )
 
 
 async def refused(
@@ -83,7 +85,7 @@ async def test_left_out_arguments_are_their_defaults() -> None:
         "collapse": False,
     }
     for arguments in (given, explicit):
-        await query_changes(FOO, account, arguments, Limits())
+        await query_changes(FOO, account, arguments, under())
     request, same = account.syncs
     assert request == same
     assert isinstance(request, QueryChangesRequest)
@@ -98,9 +100,9 @@ async def test_type_is_given_the_query_as_it_was_made() -> None:
         "sort": [{"property": "size"}],
         "collapse": True,
     }
-    await query(FOO, account, asked, Limits())
+    await query(FOO, account, asked, under())
     since = {"sinceQueryState": "q0", "maxChanges": 0, "upToId": "f3"}
-    await query_changes(FOO, account, asked | since, Limits())
+    await query_changes(FOO, account, asked | since, under())
     assert account.syncs == [QueryChangesRequest(account.queries[0], "q0", 0, "f3", False)]
     assert account.queries[0].filter == FilterCondition({"name": "a"})
     assert account.queries[0].sort == (Comparator("size", True, "i;unicode-casemap", {}),)
@@ -137,7 +139,7 @@ async def test_bad_argument_is_invalid(arguments: dict[str, Any]) -> None:
 @pytest.mark.checklist("C09")
 async def test_query_state_must_be_given() -> None:
     with pytest.raises(MethodError, match=r'invalidArguments: .*"sinceQueryState" is missing'):
-        await query_changes(FOO, Foos(), {"accountId": "A1"}, Limits())
+        await query_changes(FOO, Foos(), {"accountId": "A1"}, under())
 
 
 @pytest.mark.checklist("H02", "H06")

@@ -38,13 +38,16 @@ class Refused(Exception):
 class Client:
     """One user's account. What a method should never have raised is raised again here.
 
-    accounts: by id, with those of others that the user may use as well.
+    accounts: by id, with those of others that the user may use as well. using, capabilities: what
+    requests name, and what the accounts have.
     """
 
     def __init__(self, account: Account, gateway: Accounts | None = None) -> None:
         self.account = account
         self._gateway = gateway
         self.accounts = {account.id: account}
+        self.using = [MAIL]
+        self.capabilities = frozenset({MAIL, BLOB})
         self._unexpected: list[Exception] = []
 
     async def shared(self) -> dict[str, Client]:
@@ -69,10 +72,10 @@ class Client:
             [name, {"accountId": self.account.id, **arguments}, str(number)]
             for number, (name, arguments) in enumerate(calls)
         ]
-        value = {"using": [MAIL], "methodCalls": invocations}
+        value = {"using": self.using, "methodCalls": invocations}
         request = parse_request(value, DEFAULTS, REGISTRY.capabilities)
         accounts = {
-            id_: AccountRef(account, frozenset({MAIL, BLOB}), is_read_only=False)
+            id_: AccountRef(account, self.capabilities, is_read_only=False)
             for id_, account in self.accounts.items()
         }
         give_turn = Turns().give

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.jmap.arguments import check
+from gateway.jmap.call import Call
 from gateway.jmap.errors import DefectiveResult, MethodError, invalid_arguments
 from gateway.jmap.limits import Limits
 from gateway.jmap.spec import CHANGES_ARGUMENTS, ChangesRequest, ChangesResult, DataType
@@ -13,7 +14,7 @@ __all__ = ["ChangesRequest", "ChangesResult", "changes"]
 
 
 async def changes(
-    data_type: DataType, account: Any, arguments: dict[str, Any], limits: Limits
+    data_type: DataType, account: Any, arguments: dict[str, Any], call: Call
 ) -> dict[str, Any]:
     """The response arguments of a /changes of `data_type`.
 
@@ -26,7 +27,7 @@ async def changes(
     checked = check(arguments, CHANGES_ARGUMENTS)
     request = ChangesRequest(
         since_state=checked["sinceState"],
-        max_changes=_max_changes(checked["maxChanges"], limits),
+        max_changes=_max_changes(checked["maxChanges"], call.limits),
     )
     result = await declared.run(account, request)
     if defect := _defect(result, request):

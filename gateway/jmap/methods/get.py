@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.jmap.arguments import check
+from gateway.jmap.call import Call
 from gateway.jmap.errors import MethodError, invalid_arguments, quoted, request_too_large
 from gateway.jmap.limits import Limits
 from gateway.jmap.spec import GET_ARGUMENTS, DataType, Get, GetRequest, GetResult, Property
@@ -13,7 +14,7 @@ __all__ = ["GetRequest", "GetResult", "get"]
 
 
 async def get(
-    data_type: DataType, account: Any, arguments: dict[str, Any], limits: Limits
+    data_type: DataType, account: Any, arguments: dict[str, Any], call: Call
 ) -> dict[str, Any]:
     """The response arguments of a /get of `data_type`.
 
@@ -24,19 +25,21 @@ async def get(
     if declared is None:
         raise MethodError("unknownMethod")
     checked = check(arguments, GET_ARGUMENTS + declared.arguments)
-    ids = _ids(checked["ids"], declared, limits)
-    properties = _properties(checked["properties"], data_type, declared, limits)
+    ids = _ids(checked["ids"], declared, call.limits)
+    properties = _properties(checked["properties"], data_type, declared, call.limits)
     request = GetRequest(
         ids=ids,
         properties=("id", *(p.name for p in properties)),
         sources=frozenset[str]().union(*(p.sources for p in properties)),
         arguments={a.name: checked[a.name] for a in declared.arguments},
+        opened=call.opened,
     )
     result = await declared.load(account, request)
     records = result.records
     if ids is None:
-        if len(records) > limits.max_objects_in_get:
-            raise request_too_large(f"There are more than {limits.max_objects_in_get} objects.")
+        most = call.limits.max_objects_in_get
+        if len(records) > most:
+            raise request_too_large(f"There are more than {most} objects.")
         ids = tuple(records)
     return {
         "accountId": checked["accountId"],

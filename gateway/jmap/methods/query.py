@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.jmap import filters, sorting
 from gateway.jmap.arguments import check
+from gateway.jmap.call import Call
 from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
 from gateway.jmap.spec import QUERY_ARGUMENTS, Comparator, DataType, Query, QueryRequest, Results
@@ -14,7 +15,7 @@ __all__ = ["Comparator", "QueryRequest", "Results", "query"]
 
 
 async def query(
-    data_type: DataType, account: Any, arguments: dict[str, Any], limits: Limits
+    data_type: DataType, account: Any, arguments: dict[str, Any], call: Call
 ) -> dict[str, Any]:
     """The response arguments of a /query of `data_type`.
 
@@ -25,8 +26,8 @@ async def query(
     if declared is None:
         raise MethodError("unknownMethod")
     checked = check(arguments, QUERY_ARGUMENTS + declared.arguments)
-    results = await declared.run(account, parse(checked, declared, limits))
-    part = await window(results, checked, limits.max_query_limit)
+    results = await declared.run(account, parse(checked, declared, call.limits, call.opened))
+    part = await window(results, checked, call.limits.max_query_limit)
     has_changes = declared.changes is not None
     return {
         "accountId": checked["accountId"],
@@ -36,7 +37,9 @@ async def query(
     }
 
 
-def parse(checked: dict[str, Any], declared: Query, limits: Limits) -> QueryRequest:
+def parse(
+    checked: dict[str, Any], declared: Query, limits: Limits, opened: frozenset[str] = frozenset()
+) -> QueryRequest:
     """The query in the `checked` arguments, of /query or of /queryChanges.
 
     Raises MethodError invalidArguments, unsupportedFilter, unsupportedSort.
@@ -45,6 +48,7 @@ def parse(checked: dict[str, Any], declared: Query, limits: Limits) -> QueryRequ
         filter=filters.parse(checked["filter"], declared, limits),
         sort=sorting.parse(checked["sort"], declared, limits),
         arguments={a.name: checked[a.name] for a in declared.arguments},
+        opened=opened,
     )
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from gateway.jmap.arguments import check
+from gateway.jmap.call import Call
 from gateway.jmap.errors import (
     DefectiveResult,
     MethodError,
@@ -25,7 +26,7 @@ __all__ = ["QueryChangesRequest", "QueryChangesResult", "query_changes"]
 
 
 async def query_changes(
-    data_type: DataType, account: Any, arguments: dict[str, Any], limits: Limits
+    data_type: DataType, account: Any, arguments: dict[str, Any], call: Call
 ) -> dict[str, Any]:
     """The response arguments of a /queryChanges of `data_type`.
 
@@ -38,7 +39,7 @@ async def query_changes(
         raise MethodError("unknownMethod")
     checked = check(arguments, QUERY_CHANGES_ARGUMENTS + declared.arguments)
     request = QueryChangesRequest(
-        query=parse(checked, declared, limits),
+        query=parse(checked, declared, call.limits, call.opened),
         since_query_state=checked["sinceQueryState"],
         max_changes=checked["maxChanges"],
         up_to_id=checked["upToId"],
@@ -47,7 +48,7 @@ async def query_changes(
     result = await declared.changes(account, request)
     if defect := _defect(result, request):
         raise DefectiveResult(f"{data_type.name}/queryChanges", defect)
-    _check_size(result, request.max_changes, limits)
+    _check_size(result, request.max_changes, call.limits)
     response = {
         "accountId": checked["accountId"],
         "oldQueryState": request.since_query_state,
