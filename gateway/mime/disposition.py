@@ -1,0 +1,64 @@
+"""RFC 8098: message disposition notifications: what was done with a message that arrived."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.mime import reports
+from gateway.mime.reports import Report, value_of
+
+_TYPES: Final = frozenset({"deleted", "dispatched", "displayed", "processed"})
+_DISPOSITION = re.compile(
+    r"\s*(manual-action|automatic-action)\s*/\s*(MDN-sent-manually|MDN-sent-automatically)\s*;"
+    r"\s*([a-z-]+)\s*(?:/.*)?",
+    re.IGNORECASE,
+)
+_KNOWN: Final = frozenset(
+    {
+        *("reporting-ua", "mdn-gateway", "original-recipient", "final-recipient"),
+        *("original-message-id", "disposition", "error"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """action_mode, sending_mode, type: in lower case; further: fields of no RFC, as written.
+
+    Recipients are as in the field, with the type of the address.
+    """
+
+    action_mode: str
+    sending_mode: str
+    type: str
+    reporting_ua: str | None
+    gateway: str | None
+    original_recipient: str | None
+    final_recipient: str | None
+    original_message_id: str | None
+    errors: tuple[str, ...]
+    further: tuple[tuple[str, str], ...]
+
+
+def of_report(report: Report) -> Disposition | None:
+    """What a report tells; None when it is of another kind, or does not tell what was done."""
+    if report.kind != reports.DISPOSITION_NOTIFICATION:
+        return None
+    group = tuple(field for each in report.groups for field in each)
+    found = _DISPOSITION.fullmatch(value_of(group, "disposition") or "")
+    if found is None or found[3].lower() not in _TYPES:
+        return None
+    return Disposition(
+        action_mode=found[1].lower(),
+        sending_mode=found[2].lower(),
+        type=found[3].lower(),
+        reporting_ua=value_of(group, "reporting-ua"),
+        gateway=value_of(group, "mdn-gateway"),
+        original_recipient=value_of(group, "original-recipient"),
+        final_recipient=value_of(group, "final-recipient"),
+        original_message_id=value_of(group, "original-message-id"),
+        errors=tuple(value for name, value in group if name.lower() == "error"),
+        further=tuple((name, value) for name, value in group if name.lower() not in _KNOWN),
+    )
