@@ -22,8 +22,8 @@ from tests.oracle.system import System
 from tests.oracle.violations import Violation
 
 HERE = Path(__file__).parent
-# These start the gateway, and take the ladder of servers from its tests.
-MAY_IMPORT_GATEWAY = ("launch.py", "steps.py")
+# These start the gateway, take the ladder of servers from its tests, and read what it keeps.
+MAY_IMPORT_GATEWAY = ("launch.py", "steps.py", "kept.py")
 OPERATIONS = 60
 EVERY = 20
 
@@ -74,8 +74,8 @@ def check(run: Run, operations: int) -> None:
     ],
 )
 def test_whatever_happens_is_followed(step: str, store: StoreKind, seed: str, start: Start) -> None:
-    """I1 to I9, with IMAP writers only; `tests/oracle/run` has others write over JMAP as well."""
-    check(Run(start(step, store), seed, writes=False), OPERATIONS)
+    """I1 to I11, with writers over IMAP and over JMAP."""
+    check(Run(start(step, store), seed), OPERATIONS)
 
 
 def _regressions() -> list[tuple[str, StoreKind, str, int]]:
