@@ -19,6 +19,7 @@ from gateway.imap.quirks import PLAIN_WITHOUT_MAILBOX
 from gateway.imap.wire import encode
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged
+from gateway.sasl import Plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,8 @@ class AuthenticatePlain(Command[None]):
     name: ClassVar[str] = "AUTHENTICATE"
 
     def __init__(self, credentials: Credentials, *, initial: bool) -> None:
-        if "\0" in credentials.username + credentials.password:
-            raise ValueError("NUL separates the parts of SASL PLAIN")
-        message = f"\0{credentials.username}\0{credentials.password}"
-        self._message = base64.b64encode(message.encode()).decode()
+        plain = Plain(credentials.username, credentials.password)
+        self._message = base64.b64encode(plain.initial).decode()
         self._initial = initial
         self._answered = initial
 

@@ -1,0 +1,116 @@
+"""RFC 4422: what a client says in the SASL mechanisms by which the gateway signs users in.
+
+Each is one message of the client; what a server asks after that can only mean that it refuses.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeAlias
+
+_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 §2.1
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """RFC 4616 PLAIN: a user and the password, any Unicode but NUL.
+
+    authzid: the user to act for, where that is another one than who signs in (a master user).
+    Raises ValueError for what the mechanism can not carry.
+    """
+
+    name: ClassVar[str] = "PLAIN"
+
+    username: str
+    password: str = field(repr=False)
+    authzid: str = ""
+
+    def __post_init__(self) -> None:
+        if "\0" in self.authzid + self.username + self.password:
+            raise ValueError("NUL separates the parts of SASL PLAIN")
+        _ = self.initial
+
+    @property
+    def initial(self) -> bytes:
+        """The message, before it is put into base64."""
+        return _octets(f"{self.authzid}\0{self.username}\0{self.password}")
+
+    def answer(self, _challenge: bytes) -> bytes | None:
+        """What is answered to a challenge after the message: nothing, the exchange is given up."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthBearer:
+    """RFC 7628 OAUTHBEARER: an access token for the user, to the server at host and port.
+
+    Raises ValueError for what is no bearer token, and for names the mechanism can not carry.
+    """
+
+    name: ClassVar[str] = "OAUTHBEARER"
+
+    username: str
+    token: str = field(repr=False)
+    host: str
+    port: int
+
+    def __post_init__(self) -> None:
+        _check_bearer(self.username + self.host, self.token)
+        _ = self.initial
+
+    @property
+    def initial(self) -> bytes:
+        """The message, before it is put into base64."""
+        user = self.username.replace("=", "=3D").replace(",", "=2C")  # RFC 5801 §4 saslname
+        return _octets(
+            f"n,a={user},\1host={self.host}\1port={self.port}\1auth=Bearer {self.token}\1\1"
+        )
+
+    def answer(self, _challenge: bytes) -> bytes | None:
+        """RFC 7628 §3.2.3: what a server says of an error is acknowledged."""
+        return b"\1"
+
+
+@dataclass(frozen=True, slots=True)
+class XOAuth2:
+    """XOAUTH2, which came before RFC 7628 (Gmail, Exchange): an access token for the user.
+
+    Raises ValueError for what is no bearer token, and for names the mechanism can not carry.
+    """
+
+    name: ClassVar[str] = "XOAUTH2"
+
+    username: str
+    token: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _check_bearer(self.username, self.token)
+        _ = self.initial
+
+    @property
+    def initial(self) -> bytes:
+        """The message, before it is put into base64."""
+        return _octets(f"user={self.username}\1auth=Bearer {self.token}\1\1")
+
+    def answer(self, _challenge: bytes) -> bytes | None:
+        """What a server says of an error is acknowledged with nothing."""
+        return b""
+
+
+Credentials: TypeAlias = Plain | OAuthBearer | XOAuth2
+"""Who signs in, and by which mechanism."""
+
+
+def _check_bearer(names: str, token: str) -> None:
+    if "\0" in names or "\1" in names:
+        raise ValueError("NUL and %x01 can not be in a name that goes with a bearer token")
+    if not _TOKEN.fullmatch(token):
+        raise ValueError("not a bearer token")
+
+
+def _octets(message: str) -> bytes:
+    try:
+        return message.encode()
+    except UnicodeEncodeError:  # tells what it could not encode, which may be a password
+        raise ValueError("a lone surrogate can not be sent") from None
