@@ -13,6 +13,7 @@ from gateway.config.keys import (
     ImapConfig,
     LogConfig,
     ServerConfig,
+    SieveConfig,
     StoreConfig,
 )
 from gateway.config.load import ConfigError, load
@@ -24,6 +25,8 @@ from gateway.config.values import (
     Origin,
     Secret,
     SecretKey,
+    ServerUrl,
+    SieveUrl,
     StoreUrl,
     is_loopback,
 )
@@ -43,6 +46,9 @@ __all__ = [
     "Secret",
     "SecretKey",
     "ServerConfig",
+    "ServerUrl",
+    "SieveConfig",
+    "SieveUrl",
     "StoreConfig",
     "StoreUrl",
     "is_loopback",

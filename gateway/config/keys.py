@@ -30,6 +30,8 @@ from gateway.config.values import (
     Origin,
     PublicUrl,
     SecretKey,
+    ServerUrl,
+    SieveUrl,
     StoreUrl,
     is_loopback,
 )
@@ -124,13 +126,42 @@ class ImapConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.url.security == "plain" and not (self.allow_insecure or is_loopback(self.url.host)):
-            raise ValueError(
-                f"imap.url: {self.url} would send passwords in plain text to another machine; "
-                "use imaps:// or imap+starttls://, or set imap.allow_insecure"
-            )
-        if self.ca_file is not None and not self.ca_file.is_file():
-            raise ValueError(f"imap.ca_file: {self.ca_file} is not a file")
+        _check_server("imap", self.url, self.allow_insecure, self.ca_file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SieveConfig:
+    """Where the users' Sieve scripts are (ManageSieve, RFC 5804); nothing is done with them yet."""
+
+    url: SieveUrl | None = key(
+        optional(text(SieveUrl.parse)),
+        "sieves://HOST[:PORT], sieve+starttls://HOST[:PORT], or sieve://HOST[:PORT] (plain text). "
+        "Left out, there is none.",
+        None,
+        flag="--sieve",
+        example="sieve+starttls://imap.example.org",
+    )
+    allow_insecure: bool = key(
+        BOOLEAN,
+        "Allow sieve:// to another machine: passwords and scripts cross the network unprotected.",
+        False,
+    )
+    ca_file: Path | None = key(
+        optional(text(Path)),
+        "Certificate authorities (PEM) to trust instead of the system's.",
+        None,
+        example="/etc/ssl/certs/mail-ca.pem",
+    )
+    connect_timeout: float = key(
+        seconds(300), "Seconds for connecting, TLS and the capabilities together.", 10.0
+    )
+    command_timeout: float = key(
+        seconds(300), "Seconds after which a command without an answer is given up.", 30.0
+    )
+
+    def __post_init__(self) -> None:
+        if self.url is not None:
+            _check_server("sieve", self.url, self.allow_insecure, self.ca_file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,9 +256,20 @@ class Config:
 
     server: ServerConfig
     imap: ImapConfig
+    sieve: SieveConfig
     events: EventsConfig
     store: StoreConfig
     uploads: UploadsConfig
     auth: AuthConfig
     cache: CacheConfig
     log: LogConfig
+
+
+def _check_server(section: str, url: ServerUrl, allow_insecure: bool, ca_file: Path | None) -> None:
+    if url.security == "plain" and not (allow_insecure or is_loopback(url.host)):
+        raise ValueError(
+            f"{section}.url: {url} would send passwords in plain text to another machine; "
+            f"use {url.plain}s:// or {url.plain}+starttls://, or set {section}.allow_insecure"
+        )
+    if ca_file is not None and not ca_file.is_file():
+        raise ValueError(f"{section}.ca_file: {ca_file} is not a file")

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 Security = Literal["plain", "starttls", "tls"]
 
 MASK = "********"
 
-_IMAP_SCHEMES: dict[str, tuple[Security, int]] = {
-    "imap": ("plain", 143),
-    "imap+starttls": ("starttls", 143),
-    "imaps": ("tls", 993),
-}
 _STORE_SCHEMES = ("sqlite", "redis", "rediss", "memory")
 
 
@@ -44,32 +40,59 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class ImapUrl:
-    """An IMAP server and how the connection to it is protected."""
+class ServerUrl:
+    """A server of a mail protocol and how the connection to it is protected."""
+
+    plain: ClassVar[str]
+    """The scheme without protection; that of implicit TLS has an s after it."""
+    ports: ClassVar[Mapping[Security, int]]
+    """Those that go without saying."""
 
     host: str
     port: int
     security: Security
 
     @classmethod
+    def _schemes(cls) -> dict[str, Security]:
+        return {f"{cls.plain}s": "tls", f"{cls.plain}+starttls": "starttls", cls.plain: "plain"}
+
+    @classmethod
     def parse(cls, text: str) -> Self:
-        """From `imap://`, `imap+starttls://` (port 143) or `imaps://` (port 993)."""
+        """From a URL of one of the three schemes, which has nothing but a host and a port."""
         parts = _split(text)
-        if parts.scheme not in _IMAP_SCHEMES:
-            raise ValueError("expected imaps://HOST, imap+starttls://HOST or imap://HOST")
+        schemes = cls._schemes()
+        if parts.scheme not in schemes:
+            tls, starttls, plain = (f"{scheme}://HOST" for scheme in schemes)
+            raise ValueError(f"expected {tls}, {starttls} or {plain}")
         if "@" in parts.netloc:
             raise ValueError("no user name belongs here: users log in with their own")
         if parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ValueError("expected nothing after the host and port")
-        security, default_port = _IMAP_SCHEMES[parts.scheme]
-        port = default_port if parts.port is None else parts.port
+        security = schemes[parts.scheme]
+        port = cls.ports[security] if parts.port is None else parts.port
         if port == 0:
             raise ValueError("expected a port from 1 to 65535")
         return cls(_host(parts), port, security)
 
     def __str__(self) -> str:
-        scheme = next(name for name, (kind, _) in _IMAP_SCHEMES.items() if kind == self.security)
+        scheme = next(name for name, kind in self._schemes().items() if kind == self.security)
         return f"{scheme}://{_bracketed(self.host)}:{self.port}"
+
+
+class ImapUrl(ServerUrl):
+    """`imap://`, `imap+starttls://` or `imaps://`."""
+
+    __slots__ = ()
+    plain = "imap"
+    ports: ClassVar[Mapping[Security, int]] = {"plain": 143, "starttls": 143, "tls": 993}
+
+
+class SieveUrl(ServerUrl):
+    """`sieve://`, `sieve+starttls://` or `sieves://`: ManageSieve (RFC 5804)."""
+
+    __slots__ = ()
+    plain = "sieve"
+    ports: ClassVar[Mapping[Security, int]] = {"plain": 4190, "starttls": 4190, "tls": 4190}
 
 
 class PublicUrl(str):

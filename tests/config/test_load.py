@@ -134,6 +134,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ),
         ("[imap]\nca_file = '/nonexistent/ca.pem'", r"imap\.ca_file: .* is not a file"),
         ("[imap\n", r"gateway\.toml: .*line 1"),
+        ("[sieve]\nurl = 'sieves://a'\nca_file = '/no/ca.pem'", r"sieve\.ca_file: .* not a file"),
         ("[imap]\nurl = 1\nurl = 2", r"gateway\.toml: Cannot overwrite a value"),
     ],
 )
@@ -233,6 +234,23 @@ def test_plain_text_stays_on_this_machine_unless_allowed(url: str, allowed: bool
 
 
 @pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("sieve://127.0.0.1", True),
+        ("sieve://mail.example.org", False),
+        ("sieve+starttls://mail.example.org", True),
+        ("sieves://mail.example.org", True),
+    ],
+)
+def test_scripts_stay_on_this_machine_in_plain_text_too(url: str, allowed: bool) -> None:
+    if not allowed:
+        [problem] = _problems(flags={"sieve.url": url})
+        assert "sieve+starttls://, or set sieve.allow_insecure" in problem
+    insecure = {"JMAP_GATEWAY_SIEVE__ALLOW_INSECURE": "false" if allowed else "true"}
+    assert str(load(None, {**IMAP, **insecure}, {"sieve.url": url}).sieve.url) == f"{url}:4190"
+
+
+@pytest.mark.parametrize(
     ("environ", "expected"),
     [
         ({"HOME": "/home/u"}, "/home/u/.local/state/jmap-gateway"),
@@ -303,6 +321,7 @@ def test_the_fixed_flags_are_declared() -> None:
         "--listen": "server.listen",
         "--public-url": "server.public_url",
         "--imap": "imap.url",
+        "--sieve": "sieve.url",
         "--store": "store.url",
     }
 

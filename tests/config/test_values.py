@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config import Address, ImapUrl, Network, Origin, SecretKey, StoreUrl, is_loopback
+from gateway.config import (
+    Address,
+    ImapUrl,
+    Network,
+    Origin,
+    SecretKey,
+    SieveUrl,
+    StoreUrl,
+    is_loopback,
+)
 from gateway.config.values import PublicUrl, Security
 
 HOSTS = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?", fullmatch=True) | st.ip_addresses(
@@ -58,6 +67,25 @@ def test_imap_url(text: str, expected: ImapUrl) -> None:
 def test_no_imap_url(text: str, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         ImapUrl.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sieve://localhost", SieveUrl("localhost", 4190, "plain")),
+        ("sieve+starttls://mail.example.org", SieveUrl("mail.example.org", 4190, "starttls")),
+        ("sieves://mail.example.org:5190/", SieveUrl("mail.example.org", 5190, "tls")),
+    ],
+)
+def test_sieve_url(text: str, expected: SieveUrl) -> None:
+    assert SieveUrl.parse(text) == expected
+    assert SieveUrl.parse(str(expected)) == expected
+
+
+@pytest.mark.parametrize("text", ["imaps://mail.example.org", "sieve://", "sieve://u@mail"])
+def test_no_sieve_url(text: str) -> None:
+    with pytest.raises(ValueError, match=r"sieves://HOST|host name|no user name"):
+        SieveUrl.parse(text)
 
 
 @given(HOSTS, st.integers(1, 65535), st.sampled_from(["plain", "starttls", "tls"]))
