@@ -7,11 +7,12 @@ import smtplib
 import ssl
 import subprocess
 import tempfile
+from dataclasses import fields
 from itertools import count
 from pathlib import Path
 
 from tests.servers.certificates import make_certificates
-from tests.servers.dovecot_config import Options, Ports, global_acl, render
+from tests.servers.dovecot_config import Options, Ports, global_acl, render, sendmail
 from tests.servers.mail_server import (
     COMMAND_SECONDS,
     DOMAIN,
@@ -37,9 +38,12 @@ class Dovecot(MailServer):
         # own users must be able to reach it.
         self.directory = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.directory.chmod(0o755)
-        for name in ("run", "state", "home", "users"):
+        for name in ("run", "state", "home", "users", "outbox"):
             (self.directory / name).mkdir()
-        (self.directory / "home").chmod(0o777)
+        for name in ("home", "outbox"):
+            (self.directory / name).chmod(0o777)
+        (self.directory / "sendmail").write_text(sendmail(self.directory))
+        (self.directory / "sendmail").chmod(0o755)
         self._certificates = make_certificates(self.directory)
         self._names = count(1)
         self._child: Child | None = None
@@ -124,6 +128,14 @@ class Dovecot(MailServer):
         with smtplib.LMTP("127.0.0.1", self.ports.lmtp) as client:
             client.sendmail(sender, [user.username], octets)
 
+    def outbox(self) -> list[bytes]:
+        """Return the messages that Sieve scripts have sent, oldest first, and forget them."""
+        files = sorted((self.directory / "outbox").glob("[0-9]*"))
+        messages = [file.read_bytes() for file in files]
+        for file in files:
+            file.unlink()
+        return messages
+
 
 def _require_known_version() -> None:
     """Raise ServerFailedError for a Dovecot that does not read the configuration of 2.3."""
@@ -134,4 +146,4 @@ def _require_known_version() -> None:
 
 
 def _free_ports() -> Ports:
-    return Ports(free_port(), free_port(), free_port())
+    return Ports(*(free_port() for _ in fields(Ports)))

@@ -39,6 +39,8 @@ class Options:
         max_userip_connections: connections of one user from one address; 0 is no limit.
         prefix: of the personal namespace, as in `INBOX/`.
         separator: of the hierarchy.
+        sieve: mail is filtered by the users' scripts, which ManageSieve stores; what they send is
+            in `outbox` instead of being sent.
         special_use: RFC 6154, whether Drafts, Sent, Trash, Junk and Archive exist and say so.
         extra: further lines of dovecot.conf, which win over everything above.
     """
@@ -51,6 +53,7 @@ class Options:
     max_userip_connections: int = 0
     prefix: str = ""
     separator: str = "/"
+    sieve: bool = False
     special_use: bool = True
     extra: str = ""
 
@@ -62,6 +65,8 @@ class Ports:
     imap: int
     imaps: int
     lmtp: int
+    sieve: int
+    sieves: int
 
 
 def render(options: Options, base: Path, ports: Ports, certificates: Certificates) -> str:
@@ -72,7 +77,8 @@ def render(options: Options, base: Path, ports: Ports, certificates: Certificate
         _services(ports),
         _namespace(options),
         _acl(options, base) if options.acl else "",
-        "" if os.geteuid() == 0 else _unprivileged(),
+        _sieve(base, ports) if options.sieve else "",
+        "" if os.geteuid() == 0 else _unprivileged(options),
         options.extra,
         _IMAP_ACL if options.acl else "",
     ]
@@ -88,7 +94,7 @@ def _general(options: Options, base: Path, certificates: Certificates) -> str:
 base_dir = {base}/run
 state_dir = {base}/state
 log_path = /dev/stderr
-protocols = imap lmtp
+protocols = imap lmtp{" sieve" if options.sieve else ""}
 listen = 127.0.0.1
 mail_location = {options.mail_format}:~/mail
 mail_fsync = never
@@ -206,6 +212,37 @@ namespace shared {{
 """
 
 
+def _sieve(base: Path, ports: Ports) -> str:
+    return f"""
+protocol lmtp {{
+  mail_plugins = $mail_plugins sieve
+}}
+plugin {{
+  sieve = file:~/sieve;active=~/.dovecot.sieve
+}}
+sendmail_path = {base}/sendmail
+service managesieve-login {{
+  inet_listener sieve {{
+    port = {ports.sieve}
+  }}
+  inet_listener sieves {{
+    port = {ports.sieves}
+    ssl = yes
+  }}
+}}
+"""
+
+
+def sendmail(base: Path) -> str:
+    """Return what the file `sendmail` has to say: it puts a whole message into `outbox`."""
+    return f"""\
+#!/bin/sh
+unfinished=$(mktemp {base}/outbox/.XXXXXX)
+cat >"$unfinished"
+mv "$unfinished" "{base}/outbox/$(date +%s.%N).$$"
+"""
+
+
 # What is added to the plugins of one protocol comes after those of all.
 _IMAP_ACL = """
 protocol imap {
@@ -235,13 +272,12 @@ def global_acl(options: Options) -> str:
     return f"Public {everything}\nPublic{options.separator}* {everything}\n"
 
 
-def _unprivileged() -> str:
+def _unprivileged(options: Options) -> str:
     """Dovecot as an ordinary user: everything runs as that user, nothing can chroot."""
     user = pwd.getpwuid(os.geteuid()).pw_name
     group = grp.getgrgid(os.getegid()).gr_name
-    services = "\n".join(
-        f"service {name} {{\n  chroot =\n}}" for name in ("anvil", "imap-login", "stats")
-    )
+    names = ["anvil", "imap-login", "stats"] + ["managesieve-login"] * options.sieve
+    services = "\n".join(f"service {name} {{\n  chroot =\n}}" for name in names)
     return f"""
 default_internal_user = {user}
 default_internal_group = {group}

@@ -1,0 +1,1 @@
+"""RFC 5804: ManageSieve, the protocol by which scripts get to a mail server."""

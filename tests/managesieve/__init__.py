@@ -1,0 +1,1 @@
+"""RFC 5804: ManageSieve."""
