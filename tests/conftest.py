@@ -41,6 +41,19 @@ def start_dovecot() -> Iterator[Callable[..., Dovecot]]:
 
 
 @pytest.fixture(scope="session")
+def pigeonhole() -> Iterator[Dovecot]:
+    """Give the Dovecot with ManageSieve that all tests of one worker share."""
+    with Dovecot(dovecot_config.Options(sieve=True)) as server:
+        yield server
+
+
+@pytest.fixture
+def sieveuser(pigeonhole: Dovecot) -> User:
+    """Give a user of `pigeonhole` without scripts, whom no other test knows."""
+    return pigeonhole.add_user()
+
+
+@pytest.fixture(scope="session")
 def cyrus() -> Iterator[Cyrus]:
     """Give the Cyrus with default options that all tests of one worker share."""
     with Cyrus() as server:

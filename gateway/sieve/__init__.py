@@ -1,0 +1,1 @@
+"""RFC 5228: Sieve scripts, as functions of their arguments."""

@@ -1,0 +1,123 @@
+"""RFC 8621 §8: the marked lines of a script that answer mail, with the values they were made from.
+
+    # jmap-gateway vacation: begin. ...
+    #= eyJmcm9tRGF0ZSI6bnVsbCwi...          the values: JSON in base64
+    require ["vacation"];
+    vacation "I am away.";
+    include :personal :optional "main";     where the block is a script of its own
+    # jmap-gateway vacation: end 8d969eef6ecad3c29a3a629280e686cf
+
+The digest at the end is of the lines between, so that it is noticed if a person has changed them;
+line ends do not count, since editors change them. Such a block can stand after the `require`s of
+any script: its own ones follow them at once (RFC 5228 §3.2).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.sieve.language import outline, quoted
+from gateway.sieve.vacation import MARK, Vacation, action, required
+
+_BEGIN = f"{MARK} begin. A JMAP client sets this; what is changed by hand will be lost."
+_END = f"{MARK} end"
+_VALUES = "#= "
+_WIDTH = 72  # characters of values on a line
+_BLOCK = re.compile(
+    rb"(?:\r?\n)?^%b begin[^\n]*\n"
+    rb"(?P<values>(?:^#=[^\n]*\n)+)(?P<commands>.*?)"
+    rb"^%b end ?(?P<digest>[0-9a-f]*)[^\n]*(?:\n|\Z)" % ((re.escape(MARK).encode(),) * 2),
+    re.DOTALL | re.MULTILINE,
+)
+_PROPERTIES = {
+    "fromDate": "from_date",
+    "toDate": "to_date",
+    "subject": "subject",
+    "textBody": "text_body",
+    "htmlBody": "html_body",
+}
+_SCRIPT = "script"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What a block was made from.
+
+    vacation: without whether it is enabled, which no block knows. script: the user's script that
+    it includes. altered: whether its text is no longer what was made from that.
+    """
+
+    vacation: Vacation
+    script: str | None
+    altered: bool
+
+
+def write(vacation: Vacation, script: str | None) -> bytes:
+    """A block, which includes the script of that name (RFC 6609) unless it is None.
+
+    Raises what `vacation.action` raises.
+    """
+    extensions = sorted([*required(vacation), *(["include"] if script is not None else [])])
+    commands = f"require [{', '.join(map(quoted, extensions))}];\r\n{action(vacation)}"
+    if script is not None:
+        commands += f"include :personal :optional {quoted(script)};\r\n"
+    between = f"{_values(vacation, script)}{commands}".encode()
+    begin, end = f"{_BEGIN}\r\n".encode(), f"{_END} {_digest(between)}\r\n".encode()
+    return begin + between + end
+
+
+def read(content: bytes) -> Block | None:
+    """What the first block of a script was made from; None if there is none that can be read."""
+    match = _BLOCK.search(content)
+    if match is None:
+        return None
+    lines = match["values"].split()
+    try:
+        values = json.loads(base64.b64decode(b"".join(line.removeprefix(b"#=") for line in lines)))
+        if not _are_values(values):
+            return None
+        vacation = Vacation(**{name: values[key] for key, name in _PROPERTIES.items()})
+        action(vacation)  # what can not be written was not written by us
+    except (ValueError, RecursionError):
+        return None
+    digest = _digest(match["values"] + match["commands"])
+    return Block(vacation, values[_SCRIPT], altered=digest.encode() != match["digest"])
+
+
+def insert(content: bytes, vacation: Vacation) -> bytes:
+    """A script with the block in it, after its `require`s. Raises Unreadable.
+
+    `remove` gives back what it was, octet for octet.
+    """
+    position = outline(content).after_requires
+    return content[:position] + b"\r\n" + write(vacation, None) + content[position:]
+
+
+def remove(content: bytes) -> bytes:
+    """A script without its blocks; what can not be read as one is left, as it is not ours."""
+    return _BLOCK.sub(lambda match: match[0] if read(match[0]) is None else b"", content)
+
+
+def _values(vacation: Vacation, script: str | None) -> str:
+    values = {key: getattr(vacation, name) for key, name in _PROPERTIES.items()}
+    text = json.dumps({**values, _SCRIPT: script}, separators=(",", ":"))
+    coded = base64.b64encode(text.encode()).decode("ascii")
+    lines = (coded[start : start + _WIDTH] for start in range(0, len(coded), _WIDTH))
+    return "".join(f"{_VALUES}{line}\r\n" for line in lines)
+
+
+def _are_values(values: Any) -> bool:
+    return (
+        isinstance(values, dict)
+        and values.keys() == {*_PROPERTIES, _SCRIPT}
+        and all(value is None or isinstance(value, str) for value in values.values())
+    )
+
+
+def _digest(octets: bytes) -> str:
+    return hashlib.sha256(octets.replace(b"\r\n", b"\n")).hexdigest()[:32]

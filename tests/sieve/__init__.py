@@ -1,0 +1,1 @@
+"""RFC 5228: what the gateway writes in Sieve, and reads of it."""
