@@ -78,7 +78,7 @@ class Connection:
 
         `ssl_context` verifies the server; it is needed unless the connection is plain, which is
         the configuration's to allow. Raises ConnectionLost (refused, TLS failures, BYE),
-        ProtocolError, CommandTimeout.
+        CommandRefused (greeted with NO), ProtocolError, CommandTimeout.
         """
         if (ssl_context is None) != (server.security == "plain"):
             raise ValueError("TLS needs an SSL context, and a plain connection none")

@@ -6,7 +6,7 @@ import ssl
 
 from gateway.config import SieveUrl
 from gateway.config.values import Security
-from gateway.managesieve.connection import Connection
+from gateway.managesieve.connection import COMMAND_SECONDS, Connection
 from gateway.sasl import Credentials, Plain
 from tests.servers.scripted import Peer, Script, Scripted
 
@@ -50,11 +50,12 @@ async def logged_in(
     credentials: Credentials = JO,
     context: ssl.SSLContext | None = None,
     security: Security = "plain",
-    seconds: float = 30.0,
+    seconds: float = COMMAND_SECONDS,
 ) -> Connection:
-    """A connection of a user who has signed in."""
-    connection = await Connection.open(url(server.port, security), context, command_seconds=seconds)
+    """A connection of a user who has signed in; commands after that have so many seconds."""
+    connection = await Connection.open(url(server.port, security), context)
     await connection.login(credentials)
+    connection._seconds = seconds
     return connection
 
 

@@ -8,19 +8,16 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.managesieve import errors, scripts
-from gateway.managesieve.connection import Connection, probe
+from gateway.managesieve.connection import Connection
 from gateway.managesieve.errors import (
-    AuthenticationFailed,
     CommandRefused,
     CommandTimeout,
     CommandUnsupported,
     ConnectionLost,
     ProtocolError,
     SieveError,
-    TryLater,
 )
-from gateway.sasl import OAuthBearer, XOAuth2
-from tests.managesieve.peers import GREETING, JO, OLD, accept, logged_in, says, sent, url
+from tests.managesieve.peers import GREETING, OLD, accept, logged_in, says, sent, url
 from tests.servers.process import free_port
 from tests.servers.scripted import Peer, Scripted
 
@@ -182,102 +179,6 @@ async def test_an_old_server_checks_no_scripts_but_can_be_asked_whether_it_is_th
             await scripts.check_script(connection, b"keep;")
         await scripts.noop(connection)
         assert sent(server)[2:] == [b"CAPABILITY"]
-
-
-# --- Signing in --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("credentials", "line"),
-    [
-        (JO, b'AUTHENTICATE "PLAIN" "AGpvAHNlY3JldA=="'),
-        (
-            OAuthBearer("jo", "tok", "mail.test", 4190),
-            b'AUTHENTICATE "OAUTHBEARER" "bixhPWpvLAFob3N0PW1haWwudGVzdAFwb3J0PTQxOTABYXV0aD1CZWFy'
-            b'ZXIgdG9rAQE="',
-        ),
-        (XOAuth2("jo", "tok"), b'AUTHENTICATE "XOAUTH2" "dXNlcj1qbwFhdXRoPUJlYXJlciB0b2sBAQ=="'),
-    ],
-)
-async def test_logins(credentials: OAuthBearer | XOAuth2, line: bytes) -> None:
-    async with Scripted(says()) as server:
-        connection = await logged_in(server, credentials)
-        assert sent(server) == [line, b"CAPABILITY"]
-        await connection.close()
-
-
-@pytest.mark.parametrize(
-    ("credentials", "answers"),
-    [
-        (JO, [b'"*"']),
-        (OAuthBearer("jo", "tok", "h", 1), [b'"AQ=="']),
-        (XOAuth2("jo", "tok"), [b'""']),
-    ],
-)
-async def test_a_challenge_after_the_message_is_the_news_of_a_refusal(
-    credentials: OAuthBearer | XOAuth2, answers: list[bytes]
-) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.send_raw(GREETING)
-        await peer.command()
-        for answer in answers:
-            await peer.send(b"{20}\r\neyJzdGF0dXMiOiI0MDEi")
-            assert await peer.line() == answer
-        await peer.send(b'NO "Authentication failed."')
-        await peer.gone()
-
-    async with Scripted(script) as server:
-        with pytest.raises(AuthenticationFailed, match=r"Authentication failed\."):
-            await logged_in(server, credentials)
-
-
-@pytest.mark.parametrize("says_no", [b"NO", b"BYE"])
-@pytest.mark.parametrize("code", ["AUTH-TOO-WEAK", "ENCRYPT-NEEDED", "TRANSITION-NEEDED"])
-async def test_a_login_is_refused_for_a_reason(code: str, says_no: bytes) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.send_raw(GREETING)
-        await peer.command()
-        await peer.send(b'%b (%b) "No."' % (says_no, code.encode()))
-
-    async with Scripted(script) as server:
-        with pytest.raises(AuthenticationFailed, match=r"No\.") as caught:
-            await logged_in(server)
-        assert caught.value.code == code
-        assert "secret" not in repr(caught.value)
-
-
-async def test_a_login_may_have_to_wait() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.send_raw(GREETING)
-        await peer.command()
-        await peer.send(b'NO (TRYLATER) "Internal failure"')
-
-    async with Scripted(script) as server:
-        with pytest.raises(TryLater):
-            await logged_in(server)
-
-
-async def test_no_password_is_sent_where_the_mechanism_is_not_offered() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.send(b'"SASL" "SCRAM-SHA-1"', b"OK")
-        await peer.gone()
-
-    async with Scripted(script) as server:
-        with pytest.raises(AuthenticationFailed, match="PLAIN"):
-            await logged_in(server)
-        assert server.received == []
-
-
-async def test_what_can_be_done_is_asked_without_a_login() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.send_raw(GREETING)
-        await peer.command()
-        await peer.send(b"OK")
-
-    async with Scripted(script) as server:
-        found = await probe(url(server.port), None)
-        assert (found.implementation, found.extensions) == ("Test", ("fileinto",))
-        assert sent(server) == [b"LOGOUT"]
 
 
 # --- Failures ----------------------------------------------------------------------------------

@@ -1,0 +1,104 @@
+"""RFC 5804 §2.1: who signs in, by which mechanism, and why not."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.managesieve.connection import probe
+from gateway.managesieve.errors import AuthenticationFailed, TryLater
+from gateway.sasl import Credentials, OAuthBearer, XOAuth2
+from tests.managesieve.peers import GREETING, JO, logged_in, says, sent, url
+from tests.servers.scripted import Peer, Scripted
+
+
+@pytest.mark.parametrize(
+    ("credentials", "line"),
+    [
+        (JO, b'AUTHENTICATE "PLAIN" "AGpvAHNlY3JldA=="'),
+        (
+            OAuthBearer("jo", "tok", "mail.test", 4190),
+            b'AUTHENTICATE "OAUTHBEARER" "bixhPWpvLAFob3N0PW1haWwudGVzdAFwb3J0PTQxOTABYXV0aD1CZWFy'
+            b'ZXIgdG9rAQE="',
+        ),
+        (XOAuth2("jo", "tok"), b'AUTHENTICATE "XOAUTH2" "dXNlcj1qbwFhdXRoPUJlYXJlciB0b2sBAQ=="'),
+    ],
+)
+async def test_logins(credentials: Credentials, line: bytes) -> None:
+    async with Scripted(says()) as server:
+        connection = await logged_in(server, credentials)
+        assert sent(server) == [line, b"CAPABILITY"]
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("credentials", "answers"),
+    [
+        (JO, [b'"*"']),
+        (OAuthBearer("jo", "tok", "h", 1), [b'"AQ=="']),
+        (XOAuth2("jo", "tok"), [b'""']),
+    ],
+)
+async def test_a_challenge_after_the_message_is_the_news_of_a_refusal(
+    credentials: Credentials, answers: list[bytes]
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send_raw(GREETING)
+        await peer.command()
+        for answer in answers:
+            await peer.send(b"{20}\r\neyJzdGF0dXMiOiI0MDEi")
+            assert await peer.line() == answer
+        await peer.send(b'NO "Authentication failed."')
+        await peer.gone()
+
+    async with Scripted(script) as server:
+        with pytest.raises(AuthenticationFailed, match=r"Authentication failed\."):
+            await logged_in(server, credentials)
+
+
+@pytest.mark.parametrize("says_no", [b"NO", b"BYE"])
+@pytest.mark.parametrize("code", ["AUTH-TOO-WEAK", "ENCRYPT-NEEDED", "TRANSITION-NEEDED"])
+async def test_a_login_is_refused_for_a_reason(code: str, says_no: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send_raw(GREETING)
+        await peer.command()
+        await peer.send(b'%b (%b) "No."' % (says_no, code.encode()))
+
+    async with Scripted(script) as server:
+        with pytest.raises(AuthenticationFailed, match=r"No\.") as caught:
+            await logged_in(server)
+        assert caught.value.code == code
+        assert "secret" not in repr(caught.value)
+
+
+async def test_a_login_may_have_to_wait() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send_raw(GREETING)
+        await peer.command()
+        await peer.send(b'NO (TRYLATER) "Internal failure"')
+
+    async with Scripted(script) as server:
+        with pytest.raises(TryLater):
+            await logged_in(server)
+
+
+async def test_no_password_is_sent_where_the_mechanism_is_not_offered() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send(b'"SASL" "SCRAM-SHA-1"', b"OK")
+        await peer.gone()
+
+    async with Scripted(script) as server:
+        with pytest.raises(AuthenticationFailed, match="PLAIN"):
+            await logged_in(server)
+        assert server.received == []
+
+
+async def test_what_can_be_done_is_asked_without_a_login() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send_raw(GREETING)
+        await peer.command()
+        await peer.send(b"OK")
+
+    async with Scripted(script) as server:
+        found = await probe(url(server.port), None)
+        assert (found.implementation, found.extensions) == ("Test", ("fileinto",))
+        assert sent(server) == [b"LOGOUT"]
