@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,11 +9,8 @@ from gateway.mime import reports
 from gateway.mime.reports import Report, value_of
 
 _TYPES: Final = frozenset({"deleted", "dispatched", "displayed", "processed"})
-_DISPOSITION = re.compile(
-    r"\s*(manual-action|automatic-action)\s*/\s*(MDN-sent-manually|MDN-sent-automatically)\s*;"
-    r"\s*([a-z-]+)\s*(?:/.*)?",
-    re.IGNORECASE,
-)
+_ACTION_MODES: Final = frozenset({"manual-action", "automatic-action"})
+_SENDING_MODES: Final = frozenset({"mdn-sent-manually", "mdn-sent-automatically"})
 _KNOWN: Final = frozenset(
     {
         *("reporting-ua", "mdn-gateway", "original-recipient", "final-recipient"),
@@ -47,13 +43,14 @@ def of_report(report: Report) -> Disposition | None:
     if report.kind != reports.DISPOSITION_NOTIFICATION:
         return None
     group = tuple(field for each in report.groups for field in each)
-    found = _DISPOSITION.fullmatch(value_of(group, "disposition") or "")
-    if found is None or found[3].lower() not in _TYPES:
+    found = _modes(value_of(group, "disposition") or "")
+    if found is None:
         return None
+    action_mode, sending_mode, type_ = found
     return Disposition(
-        action_mode=found[1].lower(),
-        sending_mode=found[2].lower(),
-        type=found[3].lower(),
+        action_mode=action_mode,
+        sending_mode=sending_mode,
+        type=type_,
         reporting_ua=value_of(group, "reporting-ua"),
         gateway=value_of(group, "mdn-gateway"),
         original_recipient=value_of(group, "original-recipient"),
@@ -62,3 +59,13 @@ def of_report(report: Report) -> Disposition | None:
         errors=tuple(value for name, value in group if name.lower() == "error"),
         further=tuple((name, value) for name, value in group if name.lower() not in _KNOWN),
     )
+
+
+def _modes(value: str) -> tuple[str, str, str] | None:
+    """Action mode, sending mode and type of `manual-action/MDN-sent-manually; displayed/error`."""
+    modes, _, told = value.lower().partition(";")
+    action_mode, _, sending_mode = (each.strip() for each in modes.partition("/"))
+    type_ = told.partition("/")[0].strip()
+    if action_mode in _ACTION_MODES and sending_mode in _SENDING_MODES and type_ in _TYPES:
+        return action_mode, sending_mode, type_
+    return None
