@@ -20,7 +20,7 @@ _KINDS: Final = {
 }
 _MESSAGES: Final = frozenset({"message/rfc822", "message/global"})
 _HEADERS: Final = frozenset({"text/rfc822-headers", "message/global-headers"})
-_EMPTY_LINE = re.compile(rb"(?:\r?\n[ \t]*+){2,}")
+_EMPTY_LINE = re.compile(rb"(?>(?:\r?\n[ \t]*+){2,})")
 # Groups of fields, one for each recipient; who writes to more gets the first of them.
 _MAX_GROUPS: Final = 1_000
 _MAX_TEXT_OCTETS: Final = 256 * 1024
