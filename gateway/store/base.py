@@ -143,6 +143,14 @@ class Durable(Protocol):
         """What may let durable values vanish early, as the database is set up; for its operator."""
         ...
 
+    def hide(self, account: str, octets: bytes) -> bytes:
+        """The octets as nobody who reads the database can make them out."""
+        ...
+
+    def reveal(self, account: str, octets: bytes) -> bytes | None:
+        """Inverse of hide(); None if they are of another account, or of another secret."""
+        ...
+
 
 class Backend(Protocol):
     """Sealed octets by (owner, key), `owner` being `keys.owner(...)`; see `SealedStore`."""

@@ -13,6 +13,7 @@ from gateway.obs.log import get_logger
 from gateway.store import keys as names
 from gateway.store.base import Backend, DurableBackend
 from gateway.store.envelope import Unsealable, seal, unseal
+from gateway.store.hiding import hidden, revealed
 
 LARGE_OCTETS = 256 * 1024
 """Above this, framing and checking takes a millisecond or more, and is done in a thread."""
@@ -142,6 +143,14 @@ class SealedDurable:
     async def risks(self) -> list[str]:
         """See `Durable.risks`."""
         return await self._backend.risks()
+
+    def hide(self, account: str, octets: bytes) -> bytes:
+        """See `Durable.hide`."""
+        return hidden(self._secret, account, octets)
+
+    def reveal(self, account: str, octets: bytes) -> bytes | None:
+        """See `Durable.reveal`."""
+        return revealed(self._secret, account, octets)
 
 
 class _Frames:

@@ -156,3 +156,19 @@ async def test_in_memory_nothing_makes_room_but_time() -> None:
     await backend.durable.write("owner", "a", {"0": bytes(10)}, LONG)
     await backend.durable.drop("other", ["c"])
     await backend.durable.write("owner", "d", {"0": bytes(990)}, LONG)
+
+
+def test_what_is_hidden_is_seen_by_the_same_account_alone(durable: Durable) -> None:
+    hidden = durable.hide(ALICE, b"a password")
+    assert b"password" not in hidden
+    assert hidden != durable.hide(ALICE, b"a password")
+    assert durable.reveal(ALICE, hidden) == b"a password"
+    assert durable.reveal("bob", hidden) is None
+
+
+def test_what_is_hidden_is_not_seen_with_another_secret(durable: Durable) -> None:
+    hidden = durable.hide(ALICE, b"a password")
+    other = SealedStore(MemoryBackend(), b"x" * 32).durable
+    assert other.reveal(ALICE, hidden) is None
+    for end in (0, 5, 12, len(hidden) - 1):
+        assert durable.reveal(ALICE, hidden[:end]) is None
