@@ -8,6 +8,8 @@ from gateway.ext.blob import BLOB, account_capability
 from gateway.ext.blob_get import BLOB_GET
 from gateway.ext.blob_lookup import BLOB_LOOKUP, TYPE_NAMES
 from gateway.ext.blob_upload import BLOB_UPLOAD
+from gateway.ext.mdn import MDN
+from gateway.ext.mdn_parse import MDN_PARSE
 from gateway.ext.quota import QUOTA, QUOTA_CAPABILITY
 from gateway.jmap.limits import DEFAULTS
 from gateway.jmap.methods.echo import ECHO
@@ -19,12 +21,19 @@ from gateway.sync.account import Account
 from gateway.sync.shares import Share
 
 TYPES: Final[tuple[DataType, ...]] = (*mail.TYPES, QUOTA)
-METHODS: Final[tuple[Method, ...]] = (ECHO, BLOB_COPY, BLOB_UPLOAD, BLOB_GET, BLOB_LOOKUP)
+METHODS: Final[tuple[Method, ...]] = (
+    ECHO,
+    BLOB_COPY,
+    BLOB_UPLOAD,
+    BLOB_GET,
+    BLOB_LOOKUP,
+    MDN_PARSE,
+)
 
 
 def session_capabilities() -> dict[str, dict[str, Any]]:
     """What the Session object says of the server, without core."""
-    return mail.session_capabilities() | {BLOB: {}, QUOTA_CAPABILITY: {}}
+    return mail.session_capabilities() | {BLOB: {}, QUOTA_CAPABILITY: {}, MDN: {}}
 
 
 def account_capabilities(account: Account | Share) -> dict[str, dict[str, Any]]:
@@ -34,6 +43,8 @@ def account_capabilities(account: Account | Share) -> dict[str, dict[str, Any]]:
     """
     capabilities = mail.account_capabilities(account)
     capabilities[BLOB] = account_capability(TYPE_NAMES, DEFAULTS)
+    if isinstance(account, Account):
+        capabilities[MDN] = {}
     if isinstance(account, Account) and account.quotas is not None and account.quotas.is_supported:
         capabilities[QUOTA_CAPABILITY] = {}
     return capabilities

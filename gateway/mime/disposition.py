@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.mime import reports
+from gateway.mime import reports, words
 from gateway.mime.reports import Report, value_of
 
 _TYPES: Final = frozenset({"deleted", "dispatched", "displayed", "processed"})
@@ -63,7 +63,8 @@ def of_report(report: Report) -> Disposition | None:
 
 def _modes(value: str) -> tuple[str, str, str] | None:
     """Action mode, sending mode and type of `manual-action/MDN-sent-manually; displayed/error`."""
-    modes, _, told = value.lower().partition(";")
+    without_comments = words.without_comments(value.encode()).decode()
+    modes, _, told = without_comments.lower().partition(";")
     action_mode, _, sending_mode = (each.strip() for each in modes.partition("/"))
     type_ = told.partition("/")[0].strip()
     if action_mode in _ACTION_MODES and sending_mode in _SENDING_MODES and type_ in _TYPES:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.mime import body, headers, message, transfer
+from gateway.mime.html import html_text
 from gateway.mime.structure import Part
 
 DELIVERY_STATUS: Final = "message/delivery-status"
@@ -34,8 +35,9 @@ class Report:
     """What a report tells.
 
     header: of the report itself. kind: DELIVERY_STATUS or DISPOSITION_NOTIFICATION. groups: the
-    fields for machines, without empty groups. text: for people, None without any. original: the
-    message that it is about, or its header, as far as it is enclosed; is_whole: which of both.
+    fields for machines, without empty groups. text: for people, plain also where the report has
+    HTML only, None without any. original: the message that it is about, or its header, as far as it
+    is enclosed; is_whole: which of both.
     """
 
     header: bytes
@@ -56,7 +58,8 @@ def parse(octets: bytes) -> Report | None:
     groups = _groups(_decoded(whole, machine))
     if not groups:
         return None
-    human = next((leaf for leaf in _leaves(parts, machine) if leaf.type.startswith("text/")), None)
+    texts = [leaf for leaf in _leaves(parts, machine) if leaf.type.startswith("text/")]
+    human = next((leaf for leaf in texts if leaf.type == "text/plain"), texts[0] if texts else None)
     enclosed = next((part for part in parts if part.type in _MESSAGES | _HEADERS), None)
     return Report(
         header=whole.header(whole.root),
@@ -80,7 +83,7 @@ def _decoded(whole: message.Message, part: Part) -> bytes:
 
 def _text(whole: message.Message, part: Part) -> str:
     value: str = body.body_value(whole.content(part), part, _MAX_TEXT_OCTETS)["value"]
-    return value
+    return html_text(value, _MAX_TEXT_OCTETS) if part.type == "text/html" else value
 
 
 def _groups(octets: bytes) -> tuple[Fields, ...]:

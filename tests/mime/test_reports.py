@@ -159,6 +159,39 @@ def test_what_was_done_with_a_message_is_told() -> None:
     )
 
 
+def test_comments_are_no_part_of_what_was_done() -> None:
+    """RFC 8098 §3.1.1."""
+    told = "(by (a) hand) automatic-action / MDN-sent-automatically; (not read) deleted (!)"
+    found = notification(told)
+    assert found is not None
+    assert found.action_mode == "automatic-action"
+    assert (found.sending_mode, found.type) == ("mdn-sent-automatically", "deleted")
+
+
+_HTML = "Content-Type: text/html\n\n<style>p {}</style><p>It was <b>shown</b>."
+_BOTH = """
+    Content-Type: multipart/alternative; boundary=a
+
+    --a
+    Content-Type: text/html
+
+    <p>It was <b>otherwise</b>.
+    --a
+    Content-Type: text/plain
+
+    It was shown.
+    --a--
+    """
+
+
+@pytest.mark.parametrize("human", [_HTML, _BOTH])
+def test_the_text_for_people_is_plain(human: str) -> None:
+    text = b"Content-Type: text/plain; charset=utf-8\r\n\r\nNobody of that name."
+    found = reports.parse(report().replace(text, crlf(human)))
+    assert found is not None
+    assert found.text == "It was shown."
+
+
 @pytest.mark.parametrize("told", ["", "displayed", "manual-action/x; displayed", "a/b; c"])
 def test_a_notification_that_does_not_say_what_was_done_tells_nothing(told: str) -> None:
     assert notification(told) is None
