@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Final, Protocol
 
 from gateway.jmap.arguments import Argument, distinct
+from gateway.jmap.call import Call
 from gateway.jmap.errors import SetError
 from gateway.jmap.kinds import BOOLEAN, ID, OBJECT, STRING, STRING_LIST, Kind, map_of, nullable
 from gateway.jmap.limits import Limits
@@ -110,6 +111,24 @@ class Setting(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of the objects of a /set: by creation id, or by id.
+
+    What the client is told of those that were created or updated may be added to.
+    """
+
+    created: dict[str, dict[str, Any] | SetError]
+    updated: dict[str, dict[str, Any] | SetError | None]
+    destroyed: dict[str, SetError | None]
+
+    @property
+    def is_success(self) -> bool:
+        """Whether everything was done."""
+        outcomes = (*self.created.values(), *self.updated.values(), *self.destroyed.values())
+        return not any(isinstance(outcome, SetError) for outcome in outcomes)
+
+
 SET_ARGUMENTS: Final = (
     Argument("accountId", STRING),
     Argument("ifInState", nullable(STRING)),
@@ -136,12 +155,15 @@ class Set:
     given the type's own `arguments`, complete with their defaults, and "ifInState": /set itself
     compares it, but where it is given, no later change of anybody else may be written over.
     `extra` says which names besides those of the properties a new object may have ("header:...");
-    their values are not checked.
+    their values are not checked. `after` is what the type does when all of that is done
+    (onSuccess...), before the new state is told; it gets the Setting and the arguments, too, and
+    raises nothing.
     """
 
     open: Callable[[Any, dict[str, Any], Limits], AbstractAsyncContextManager[Setting]]
     arguments: tuple[Argument, ...] = ()
     extra: Callable[[str], bool] | None = None
+    after: Callable[[Any, dict[str, Any], Settled, Call], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
         distinct("argument of /set", [a.name for a in SET_ARGUMENTS + self.arguments])

@@ -11,6 +11,7 @@ from gateway.jmap.call import Call
 from gateway.jmap.errors import DefectiveResult, MethodError, SetError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.set import set_
+from gateway.jmap.settable import Settled
 from tests.jmap.folders import FOLDER, Folders, Setting, call
 
 
@@ -133,6 +134,32 @@ async def test_own_arguments_of_the_type_are_handed_on() -> None:
     account = Folders()
     await sent(account, mood="fine", ifInState="s0")
     assert account.sets == [{"mood": "fine", "ifInState": "s0"}]
+
+
+async def test_what_follows_is_done_after_all_and_before_the_new_state() -> None:
+    """RFC 8621 §7.5, RFC 9661 §2.4: onSuccess..."""
+    account = Folders.named("a", "b")
+    seen: list[tuple[dict[str, Any], bool]] = []
+
+    async def after(
+        setting: Setting, arguments: dict[str, Any], settled: Settled, context: Call
+    ) -> None:
+        seen.append((arguments, settled.is_success))
+        made = context.resolve("#k")
+        assert made is not None
+        assert set(account.records) >= {made, "f1"}
+        settled.updated["f1"] = {"size": 9}
+        await setting.destroy(["f2"])
+
+    assert FOLDER.set is not None
+    folder = replace(FOLDER, set=replace(FOLDER.set, after=after))
+    arguments = {"accountId": "A1", "mood": "fine", "create": {"k": {"name": "c"}}}
+    response = await set_(folder, account, arguments, call(A1=account))
+    assert seen == [({"mood": "fine", "ifInState": None}, True)]
+    assert response["updated"] == {"f1": {"size": 9}}
+    assert response["newState"] == f"s{account.version}" == "s2"
+    await set_(folder, account, arguments | {"destroy": ["none"]}, call(A1=account))
+    assert [is_success for _, is_success in seen] == [True, False]
 
 
 async def test_type_without_set_has_no_such_method() -> None:

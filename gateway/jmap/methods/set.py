@@ -11,7 +11,7 @@ from gateway.jmap.limits import Limits
 from gateway.jmap.methods.set_create import create
 from gateway.jmap.methods.set_outcome import Outcome, settled, split
 from gateway.jmap.methods.set_update import update
-from gateway.jmap.settable import SET_ARGUMENTS, Setting
+from gateway.jmap.settable import SET_ARGUMENTS, Setting, Settled
 from gateway.jmap.spec import DataType
 
 
@@ -41,6 +41,8 @@ async def set_(
         to_destroy, destroys = _resolved(doomed, call)
         updates = await update(patches, frozenset(to_destroy), data_type, setting, call)
         destroys |= await _destroy(to_destroy, data_type, setting)
+        if declared.after is not None:
+            await declared.after(setting, own, Settled(creates, updates, destroys), call)
         new_state = setting.state
     created, not_created = split(creates)
     updated, not_updated = split(updates)
