@@ -41,6 +41,7 @@ _PROPERTIES = {
     "textBody": "text_body",
     "htmlBody": "html_body",
 }
+_ADDRESSES = "addresses"
 _SCRIPT = "script"
 
 
@@ -81,7 +82,8 @@ def read(content: bytes) -> Block | None:
         values = json.loads(base64.b64decode(b"".join(line.removeprefix(b"#=") for line in lines)))
         if not _are_values(values):
             return None
-        vacation = Vacation(**{name: values[key] for key, name in _PROPERTIES.items()})
+        texts = {name: values[key] for key, name in _PROPERTIES.items()}
+        vacation = Vacation(**texts, addresses=tuple(values[_ADDRESSES]))
         action(vacation)  # what can not be written was not written by us
     except (ValueError, RecursionError):
         return None
@@ -105,17 +107,25 @@ def remove(content: bytes) -> bytes:
 
 def _values(vacation: Vacation, script: str | None) -> str:
     values = {key: getattr(vacation, name) for key, name in _PROPERTIES.items()}
-    text = json.dumps({**values, _SCRIPT: script}, separators=(",", ":"))
+    values |= {_ADDRESSES: vacation.addresses, _SCRIPT: script}
+    text = json.dumps(values, separators=(",", ":"))
     coded = base64.b64encode(text.encode()).decode("ascii")
     lines = (coded[start : start + _WIDTH] for start in range(0, len(coded), _WIDTH))
     return "".join(f"{_VALUES}{line}\r\n" for line in lines)
 
 
 def _are_values(values: Any) -> bool:
+    if not isinstance(values, dict) or values.keys() != {*_PROPERTIES, _ADDRESSES, _SCRIPT}:
+        return False
+    addresses = values[_ADDRESSES]
     return (
-        isinstance(values, dict)
-        and values.keys() == {*_PROPERTIES, _SCRIPT}
-        and all(value is None or isinstance(value, str) for value in values.values())
+        isinstance(addresses, list)
+        and all(isinstance(address, str) for address in addresses)
+        and all(
+            value is None or isinstance(value, str)
+            for name, value in values.items()
+            if name != _ADDRESSES
+        )
     )
 
 

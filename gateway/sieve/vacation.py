@@ -20,12 +20,17 @@ DEFAULT_TEXT = "This is an automatic reply: I am away, and may not read your mes
 _DATE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)(\.\d+)?Z", re.ASCII)
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f]+")
 _MAX_LINE = 998  # RFC 5322 §2.1.1
+# Such as mean themselves in any script; others are no help in finding out who was written to.
+_ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f\"\\<>()\[\],;:$#{}]+@[^\s\x00-\x1f\x7f\"\\<>(),;:$#{}]+")
 _MAX_ENCODED_WORD = 75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vacation:
-    """The properties of a VacationResponse, without its id; the dates are UTCDates."""
+    """The properties of a VacationResponse, without its id; the dates are UTCDates.
+
+    addresses: under which the user gets mail, beside those the server knows (RFC 5230 §4.5).
+    """
 
     is_enabled: bool = False
     from_date: str | None = None
@@ -33,6 +38,7 @@ class Vacation:
     subject: str | None = None
     text_body: str | None = None
     html_body: str | None = None
+    addresses: tuple[str, ...] = ()
 
 
 def required(vacation: Vacation) -> list[str]:
@@ -86,6 +92,9 @@ def _command(vacation: Vacation) -> str:
     subject = _subject(vacation.subject)
     if subject:
         words += (":subject", quoted(subject))
+    addresses = [each for each in vacation.addresses if _ADDRESS.fullmatch(each)]
+    if addresses:
+        words += (":addresses", f"[{', '.join(map(quoted, addresses))}]")
     mime, reason = _reason(vacation)
     if mime:
         words.append(":mime")

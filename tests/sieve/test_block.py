@@ -91,13 +91,19 @@ def _forged(values: bytes) -> bytes:
         _forged(b"\xff"),
         _forged(b"[" * 100_000),
         _forged(
-            b'{"fromDate":1,"toDate":null,"subject":null,"textBody":null,"htmlBody":null,"script":null}'
+            b'{"fromDate":1,"toDate":null,"subject":null,"textBody":null,"htmlBody":null,"addresses":[],"script":null}'
         ),
         _forged(
-            b'{"fromDate":"x","toDate":null,"subject":null,"textBody":null,"htmlBody":null,"script":null}'
+            b'{"fromDate":"x","toDate":null,"subject":null,"textBody":null,"htmlBody":null,"addresses":[],"script":null}'
         ),
         _forged(
-            b'{"fromDate":null,"toDate":null,"subject":null,"textBody":"\\ud800","htmlBody":null,"script":null}'
+            b'{"fromDate":null,"toDate":null,"subject":null,"textBody":"\\ud800","htmlBody":null,"addresses":[],"script":null}'
+        ),
+        _forged(
+            b'{"fromDate":null,"toDate":null,"subject":null,"textBody":null,"htmlBody":null,"addresses":[1],"script":null}'
+        ),
+        _forged(
+            b'{"fromDate":null,"toDate":null,"subject":null,"textBody":null,"htmlBody":null,"addresses":null,"script":null}'
         ),
         _forged(b'{"subject":null}'),
     ],

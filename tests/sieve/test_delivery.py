@@ -67,7 +67,7 @@ class Person:
         """Deliver a message, and give what was answered."""
         letter = EmailMessage(policy=SMTP)
         letter["From"] = sender
-        letter["To"] = self.user.username
+        letter["To"] = fields.pop("To", self.user.username)
         letter["Subject"] = "Hello"
         letter["Message-ID"] = "<hello@example.org>"
         for name, value in fields.items():
@@ -145,6 +145,15 @@ async def test_nobody_is_answered_twice_and_no_list_ever(person: Person) -> None
     await person.sets(Vacation(is_enabled=True, text_body="Something new."))
     assert len(person.gets()) == 1
     assert person.count("INBOX") == 6
+
+
+async def test_mail_to_another_address_is_answered_if_it_is_the_user_s(person: Person) -> None:
+    """RFC 5230 §4.5."""
+    await person.sets(Vacation(is_enabled=True))
+    assert person.gets(To="me@example.com") == []
+    await person.sets(Vacation(is_enabled=True, addresses=("me@example.com",)))
+    assert person.gets(To="you@example.com") == []
+    assert len(person.gets(To="Me <me@example.com>")) == 1
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,13 @@ def test_subjects(subject: str, written: str | None) -> None:
     assert action(Vacation(subject=subject)) == f'vacation {expected}"{DEFAULT_TEXT}";\r\n'
 
 
+def test_addresses_are_those_that_mean_themselves() -> None:
+    addresses = ("jo@example.org", "jo", "größer@example.org", '"; stop; "@x', "a@b\r\nc", "a@${b}")
+    assert action(Vacation(addresses=addresses, text_body="Away.")) == (
+        'vacation :addresses ["jo@example.org", "größer@example.org"] "Away.";\r\n'
+    )
+
+
 @pytest.mark.parametrize("text", ["${name}", "a\0b", "x" * 999, "ü" * 500, "\x1b[1m"])
 def test_a_text_that_might_not_arrive_is_encoded(text: str) -> None:
     reason = _reason(action(Vacation(text_body=text)))

@@ -22,6 +22,10 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampl
     ]
 )
 DATES = st.datetimes().map(lambda moment: moment.isoformat(timespec="seconds") + "Z")
+ADDRESSES = st.lists(
+    st.sampled_from(["jo@example.org", "größer@example.org", '"; stop; "@x', "jo", "# jmap@${x}"]),
+    max_size=2,
+).map(tuple)
 VACATIONS = st.builds(
     Vacation,
     is_enabled=st.booleans(),
@@ -30,6 +34,7 @@ VACATIONS = st.builds(
     subject=st.none() | TEXT,
     text_body=st.none() | TEXT,
     html_body=st.none() | TEXT.map(lambda text: f"<p>{text}</p>"),
+    addresses=ADDRESSES,
 )
 
 SCRIPTS = st.sampled_from(
