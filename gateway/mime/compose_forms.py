@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ _BRACKETED = re.compile(r"[^\s<>\u0080-\u009f]++")
 _DATE = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)(\.\d++)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
+_DOMAIN = re.compile(r"[A-Za-z0-9-]{1,63}(?>(?:\.[A-Za-z0-9-]{1,63})+)")
+_NO_DOMAIN: Final = "localhost"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
@@ -101,6 +103,16 @@ def date_time(moment: datetime) -> str:
         f"{_DAYS[moment.weekday()]}, {moment.day} {_MONTHS[moment.month - 1]} "
         f"{moment.year:04} {moment:%H:%M:%S %z}"
     )
+
+
+def message_id(token: str, authors: Iterable[str]) -> bytes:
+    """RFC 5322 §3.6.4: a Message-ID with its brackets, of a token that no other has.
+
+    authors: the addresses of who writes; the first domain of theirs that can be one is taken.
+    """
+    domains = (author.rpartition("@")[2] for author in authors)
+    domain = next((each for each in domains if _DOMAIN.fullmatch(each)), _NO_DOMAIN)
+    return f"<{token}@{domain}>".encode()
 
 
 _WRITERS: Final[Mapping[Form, Callable[[str, Any], bytes]]] = {

@@ -12,7 +12,8 @@ import pytest
 
 from gateway.jmap.limits import DEFAULTS
 from gateway.mail.blob import Blob
-from gateway.mail.email_create import EnclosureChanged, compose
+from gateway.mail.email_create import compose
+from gateway.mail.enclosures import EnclosureChanged
 from gateway.mime import headers
 from tests.mail.composition import TEXT, header, invalid, refused
 from tests.mime.composing import MAILBOX, Kept, account, composed, letter, read
@@ -121,7 +122,7 @@ def test_blobs_of_a_structure_are_looked_for_everywhere_in_it() -> None:
 
 def test_attachments_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 8621 §1.3.1 maxSizeAttachmentsPerEmail: of what they are, not of how they are encoded."""
-    monkeypatch.setattr("gateway.mail.email_create.MAX_ATTACHMENTS_OCTETS", 100)
+    monkeypatch.setattr("gateway.mail.enclosures.MAX_ATTACHMENTS_OCTETS", 100)
     blobs = {"u1": b"x" * 50, "u2": b"y" * 51}
     composed({**TEXT, "attachments": [{"blobId": "u1"}, {"blobId": "u1"}]}, blobs)
     assert refused({**TEXT, "attachments": [{"blobId": "u1"}, {"blobId": "u2"}]}, blobs).type == (
@@ -336,7 +337,7 @@ async def test_what_is_enclosed_is_never_in_memory(
     async def open_blob(_account: object, _blob_id: str) -> Blob:
         return _Long()
 
-    monkeypatch.setattr("gateway.mail.email_create.open_blob", open_blob)
+    monkeypatch.setattr("gateway.mail.enclosures.open_blob", open_blob)
     email = {**TEXT, "mailboxIds": {MAILBOX: True}}
     email["attachments"] = [{"blobId": "u1", "type": type_}]
     tracemalloc.start()
@@ -360,7 +361,7 @@ async def test_a_blob_that_is_not_what_it_was_is_not_sent(monkeypatch: pytest.Mo
         async def open_blob(_account: object, _blob_id: str, octets: Any = octets) -> Blob | None:
             return None if octets is None else Kept(octets)
 
-        monkeypatch.setattr("gateway.mail.email_create.open_blob", open_blob)
+        monkeypatch.setattr("gateway.mail.enclosures.open_blob", open_blob)
         sent = bytearray()
         with pytest.raises(EnclosureChanged):
             await _take(made.chunks(), sent)

@@ -12,7 +12,7 @@ from typing import Any, cast
 from unittest import mock
 
 from gateway.jmap.limits import DEFAULTS
-from gateway.mail import email_create
+from gateway.mail import email_create, enclosures
 from gateway.mail.blob import Blob
 from gateway.mail.parsed_email import parse_request, parsed_email
 from gateway.sync.account import Account
@@ -52,7 +52,7 @@ async def letter(email: Mapping[str, Any], blobs: Mapping[str, bytes]) -> tuple[
         return Kept(blobs[blob_id]) if blob_id in blobs else None
 
     whole = {"mailboxIds": {MAILBOX: True}, **email}
-    with mock.patch.object(email_create, "open_blob", open_blob):
+    with mock.patch.object(enclosures, "open_blob", open_blob):
         made = await email_create.compose(account(), whole, DEFAULTS)
         octets = b"".join([chunk async for chunk in made.chunks()])
     assert made.size == len(octets)
