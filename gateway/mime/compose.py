@@ -24,16 +24,23 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
+class Fields:
+    """The content of a part that is fields, written, as those of reports: each with its CRLF."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class NewPart:
     """A part to be written.
 
-    content: a text, octets from elsewhere, or the parts of a multipart. parameters: of the type,
-    without charset and boundary where they follow from the content. cid: that of the Content-ID
-    in `fields`, which are further fields by name, as they are written.
+    content: a text, fields, octets from elsewhere, or the parts of a multipart. parameters: of the
+    type, without charset and boundary where they follow from the content. cid: that of the
+    Content-ID in `fields`, which are further fields by name, as they are written.
     """
 
     type: str
-    content: str | Blob | tuple[NewPart, ...]
+    content: str | Fields | Blob | tuple[NewPart, ...]
     parameters: Mapping[str, str] = field(default_factory=dict)
     name: str | None = None
     disposition: str | None = None
@@ -133,6 +140,8 @@ class _Writer:
                 # Also where ASCII would do: HTML may name another charset in itself.
                 parameters = {"charset": "utf-8", **_without(part.parameters, "charset")}
                 return _Content(part.type, parameters, text.encoding, [text.octets])
+            case Fields(octets):
+                return _fields(part, octets)
             case Blob(id):
                 return self._enclosed(part, id)
             case children:
@@ -172,6 +181,15 @@ class _Writer:
         pieces.append(f"--{boundary}--\r\n".encode())
         # RFC 2045 §6.4: a multipart has what its parts have.
         return _Content(part.type, parameters, "8bit" if is_eight_bit else "7bit", pieces)
+
+
+def _fields(part: NewPart, octets: bytes) -> _Content:
+    """RFC 3464 §2.1, RFC 8098 §3.1: in 7bit; what can not be so is another type (RFC 6533)."""
+    if octets.isascii():
+        return _Content(part.type, dict(part.parameters), "7bit", [octets])
+    type_ = part.type.replace("message/", "message/global-", 1)
+    encoded = compose_text.base64_lines(octets)
+    return _Content(type_, dict(part.parameters), "base64", [encoded])
 
 
 def _without(parameters: Mapping[str, str], name: str) -> dict[str, str]:

@@ -14,6 +14,9 @@ from gateway.mime import compose_words
 from gateway.mime.compose_field import MAX_WORD, Unwritable, checked
 from gateway.mime.limits import MAX_ADDRESSES
 
+MAX_PATH = 254
+"""RFC 5321 §4.5.3.1.3: octets of an address, at most."""
+
 _ATEXT = r"A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff"
 _DOT_ATOM = rf"[{_ATEXT}]++(?>(?:\.[{_ATEXT}]++)*)"
 _LITERAL = r"\[[!-Z^-~]*+\]"
@@ -22,6 +25,14 @@ _BARE = re.compile(rf"{_DOT_ATOM}@{_DOT_ATOM}")
 # Also with dots where none may be, as some addresses in use have them.
 _ADDR_SPEC = re.compile(rf"(?:[.{_ATEXT}]++|{_QUOTED})@(?:{_DOT_ATOM}|{_LITERAL})")
 _UNFINISHED = re.compile(rf"[.@{_ATEXT}]*+")
+
+
+def is_addr_spec(value: str) -> bool:
+    """RFC 5322 §3.4.1, RFC 6532: whether mail can be sent there, as far as that can be seen."""
+    try:
+        return _ADDR_SPEC.fullmatch(checked(value)) is not None and len(value.encode()) <= MAX_PATH
+    except Unwritable:
+        return False
 
 
 def addresses(value: Any) -> list[bytes]:

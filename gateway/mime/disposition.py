@@ -8,10 +8,10 @@ from typing import Final
 from gateway.mime import reports, words
 from gateway.mime.reports import Report, value_of
 
-_TYPES: Final = frozenset({"deleted", "dispatched", "displayed", "processed"})
-_ACTION_MODES: Final = frozenset({"manual-action", "automatic-action"})
-_SENDING_MODES: Final = frozenset({"mdn-sent-manually", "mdn-sent-automatically"})
-_KNOWN: Final = frozenset(
+TYPES: Final = frozenset({"deleted", "dispatched", "displayed", "processed"})
+ACTION_MODES: Final = frozenset({"manual-action", "automatic-action"})
+SENDING_MODES: Final = frozenset({"mdn-sent-manually", "mdn-sent-automatically"})
+KNOWN: Final = frozenset(
     {
         *("reporting-ua", "mdn-gateway", "original-recipient", "final-recipient"),
         *("original-message-id", "disposition", "error"),
@@ -57,7 +57,7 @@ def of_report(report: Report) -> Disposition | None:
         final_recipient=value_of(group, "final-recipient"),
         original_message_id=value_of(group, "original-message-id"),
         errors=tuple(value for name, value in group if name.lower() == "error"),
-        further=tuple((name, value) for name, value in group if name.lower() not in _KNOWN),
+        further=tuple((name, value) for name, value in group if name.lower() not in KNOWN),
     )
 
 
@@ -67,6 +67,6 @@ def _modes(value: str) -> tuple[str, str, str] | None:
     modes, _, told = without_comments.lower().partition(";")
     action_mode, _, sending_mode = (each.strip() for each in modes.partition("/"))
     type_ = told.partition("/")[0].strip()
-    if action_mode in _ACTION_MODES and sending_mode in _SENDING_MODES and type_ in _TYPES:
+    if action_mode in ACTION_MODES and sending_mode in SENDING_MODES and type_ in TYPES:
         return action_mode, sending_mode, type_
     return None

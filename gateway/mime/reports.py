@@ -101,6 +101,14 @@ def value_of(group: Fields, name: str) -> str | None:
     return next((value for found, value in group if found.lower() == name), None)
 
 
+def typed_address(address: str) -> str:
+    """RFC 3464 §2.1.2, RFC 6533 §3: "type; address", which address_in() reads, in ASCII."""
+    if address.isascii():
+        return f"rfc822; {address}"
+    return "utf-8; " + _TO_ESCAPE.sub(lambda match: f"\\x{{{ord(match[0]):02X}}}", address)
+
+
+_TO_ESCAPE = re.compile(r"[^!-*,-<>-\[\]-~]")
 _ESCAPED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 
 
@@ -109,9 +117,8 @@ def address_in(value: str) -> str:
     type_, semicolon, address = value.partition(";")
     if not semicolon:
         return value.strip()
-    if type_.strip().lower() == "utf-8":
-        address = _ESCAPED.sub(_unescaped, address)
-    return address.strip()
+    address = address.strip()
+    return _ESCAPED.sub(_unescaped, address) if type_.strip().lower() == "utf-8" else address
 
 
 def _unescaped(match: re.Match[str]) -> str:
