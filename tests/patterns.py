@@ -33,6 +33,8 @@ def bad_repeats(pattern: re.Pattern[Any]) -> list[Any]:
 
 
 def _bad_repeats(node: Any, ends_atomic_group: bool = False) -> Iterator[Any]:
+    if isinstance(node, tuple) and len(node) == 2 and node[0] is _constants.IN:
+        return  # a set of characters, whose ranges are pairs of numbers
     if isinstance(node, tuple) and len(node) == 2 and node[0] in _REPEATS:
         if node[1][1] is _constants.MAXREPEAT and not ends_atomic_group:
             yield node
