@@ -6,16 +6,21 @@ import asyncio
 import gc
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.auth.basic import Basic
 from gateway.auth.limiter import FailureLimiter
-from gateway.config import Address, Config, ImapConfig
-from gateway.ext.registry import METHODS, TYPES, account_capabilities, session_capabilities
+from gateway.config import Address, Config, ServerUrl
+from gateway.ext.registry import METHODS, account_capabilities, session_capabilities, types
+from gateway.ext.submission.addresses import AddressBook
+from gateway.ext.submission.service import SignIn, Submission
 from gateway.http.events import event_handler
 from gateway.http.health import create_admin_app
 from gateway.http.observe import ObservedRegistry
@@ -26,6 +31,8 @@ from gateway.imap.connection import Endpoint
 from gateway.jmap.limits import DEFAULTS
 from gateway.mail.blob import open_blob
 from gateway.obs.log import get_logger
+from gateway.sasl import Plain
+from gateway.smtp.connection import Server
 from gateway.store import Durable, Store, StoreError, StoreUnavailable, open_store
 from gateway.sync.accounts import Accounts, Settings
 from gateway.sync.memory import keep_pages
@@ -79,13 +86,16 @@ async def running(config: Config) -> AsyncIterator[str]:
         settings = imap_settings(config)
         store = await _open_store(config)
         stack.push_async_callback(store.close)
-        await stack.enter_async_context(_sweeping(store.durable))
+        await stack.enter_async_context(_beside(_sweep(store.durable)))
         accounts = Accounts(settings, store)
         stack.push_async_callback(accounts.close)
         server = config.server
         admin = create_admin_app(store.ping, _event_handler(config, accounts))
         await _listen(stack, admin, server.admin_listen)
-        app = create_app(make_services(config, accounts))
+        submission = make_submission(config, store.durable, accounts)
+        if submission is not None:
+            await stack.enter_async_context(_beside(submission.run()))
+        app = create_app(make_services(config, accounts, submission))
         listening = await _listen(stack, app, server.listen)
         yield server.public_url or f"http://{listening}"
 
@@ -96,7 +106,9 @@ def _event_handler(config: Config, accounts: Accounts) -> Handler | None:
     return event_handler(accounts.reported, secret.reveal()) if secret is not None else None
 
 
-def make_services(config: Config, accounts: Accounts) -> Services:
+def make_services(
+    config: Config, accounts: Accounts, submission: Submission | None = None
+) -> Services:
     """What the endpoints work with."""
     auth = config.auth
     limiter = FailureLimiter(per_minute=auth.failures_per_minute, per_day=auth.failures_per_day)
@@ -105,12 +117,32 @@ def make_services(config: Config, accounts: Accounts) -> Services:
         server=config.server,
         limits=DEFAULTS,
         basic=basic,
-        registry=ObservedRegistry(TYPES, METHODS, on_login_refused=basic.forget),
-        capabilities=session_capabilities(),
-        account_capabilities=account_capabilities,
+        registry=ObservedRegistry(types(submission), METHODS, on_login_refused=basic.forget),
+        capabilities=session_capabilities(submission),
+        account_capabilities=partial(account_capabilities, submission=submission),
         accounts=accounts,
         open_blob=open_blob,
     )
+
+
+def make_submission(config: Config, durable: Durable, accounts: Accounts) -> Submission | None:
+    """What sends, if there is a submission server.
+
+    Raises ValueError for a file of aliases that is none, ssl.SSLError.
+    """
+    smtp, identities = config.smtp, config.identities
+    if smtp.url is None:
+        return None
+    context = tls_context(smtp.url, smtp.ca_file)
+    server = Server(
+        smtp.url, context, smtp.connect_timeout, smtp.command_timeout, smtp.data_timeout
+    )
+    relay = None
+    if smtp.relay_user is not None and smtp.relay_password is not None:
+        relay = Plain(smtp.relay_user, smtp.relay_password.reveal())
+    sign_in = SignIn(smtp.sign_in == "user", relay if smtp.sign_in == "relay" else None)
+    book = AddressBook(identities.addresses, identities.aliases)
+    return Submission(durable, accounts, server, sign_in, book, any_from=identities.any_from)
 
 
 def imap_settings(config: Config) -> Settings:
@@ -118,7 +150,7 @@ def imap_settings(config: Config) -> Settings:
     imap = config.imap
     return Settings(
         endpoint=Endpoint(imap.url.host, imap.url.port, imap.url.security),
-        ssl_context=tls_context(imap),
+        ssl_context=tls_context(imap.url, imap.ca_file),
         connections=imap.connections_per_account,
         connect_seconds=imap.connect_timeout,
         silence_seconds=imap.command_timeout,
@@ -129,14 +161,14 @@ def imap_settings(config: Config) -> Settings:
     )
 
 
-def tls_context(imap: ImapConfig) -> ssl.SSLContext | None:
+def tls_context(url: ServerUrl, ca_file: Path | None) -> ssl.SSLContext | None:
     """RFC 8314 §4, §5: TLS 1.2 or later, with a certificate that verifies; None for plain text.
 
     Raises ssl.SSLError if `ca_file` has no certificates.
     """
-    if imap.url.security == "plain":
+    if url.security == "plain":
         return None
-    context = ssl.create_default_context(cafile=imap.ca_file)
+    context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -168,17 +200,18 @@ async def _tell_risks(durable: Durable) -> None:
             log.warning("durable data at risk", reason=risk)
 
 
+async def _sweep(durable: Durable) -> None:
+    """Free the room of expired values now and then."""
+    while True:
+        with suppress(StoreError):
+            await durable.sweep()
+        await asyncio.sleep(_SWEEP_SECONDS)
+
+
 @asynccontextmanager
-async def _sweeping(durable: Durable) -> AsyncIterator[None]:
-    """Free the room of expired values now and then, inside the block."""
-
-    async def sweep() -> None:
-        while True:
-            with suppress(StoreError):
-                await durable.sweep()
-            await asyncio.sleep(_SWEEP_SECONDS)
-
-    task = asyncio.create_task(sweep())
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have the work done beside everything else, inside the block."""
+    task = asyncio.create_task(work)
     try:
         yield
     finally:

@@ -10,10 +10,12 @@ from gateway.config.keys import (
     CacheConfig,
     Config,
     EventsConfig,
+    IdentitiesConfig,
     ImapConfig,
     LogConfig,
     ServerConfig,
     SieveConfig,
+    SmtpConfig,
     StoreConfig,
 )
 from gateway.config.load import ConfigError, load
@@ -27,6 +29,7 @@ from gateway.config.values import (
     SecretKey,
     ServerUrl,
     SieveUrl,
+    SmtpUrl,
     StoreUrl,
     is_loopback,
 )
@@ -38,6 +41,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "EventsConfig",
+    "IdentitiesConfig",
     "ImapConfig",
     "ImapUrl",
     "LogConfig",
@@ -49,6 +53,8 @@ __all__ = [
     "ServerUrl",
     "SieveConfig",
     "SieveUrl",
+    "SmtpConfig",
+    "SmtpUrl",
     "StoreConfig",
     "StoreUrl",
     "is_loopback",

@@ -29,20 +29,24 @@ from gateway.config.values import (
     Network,
     Origin,
     PublicUrl,
+    Secret,
     SecretKey,
     ServerUrl,
     SieveUrl,
+    SmtpUrl,
     StoreUrl,
     is_loopback,
 )
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "console"]
+SignIn = Literal["user", "relay", "none"]
 
 _SENDABLE = re.compile(r"[!-~]+")  # in a header field, and in a list separated by blanks
 
 _LEVEL: Kind[Level] = choice("debug", "info", "warning", "error")
 _FORMAT: Kind[Format] = choice("json", "console")
+_SIGN_IN: Kind[SignIn] = choice("user", "relay", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +169,91 @@ class SieveConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpConfig:
+    """The submission server (RFC 6409), by which users send; without it, they only read."""
+
+    url: SmtpUrl | None = key(
+        optional(text(SmtpUrl.parse)),
+        "smtps://HOST[:PORT], smtp+starttls://HOST[:PORT], or smtp://HOST[:PORT] (plain text). "
+        "Left out, nothing can be sent.",
+        None,
+        flag="--smtp",
+        example="smtps://smtp.example.org",
+    )
+    allow_insecure: bool = key(
+        BOOLEAN,
+        "Allow smtp:// to another machine: passwords and mail cross the network unprotected.",
+        False,
+    )
+    ca_file: Path | None = key(
+        optional(text(Path)),
+        "Certificate authorities (PEM) to trust instead of the system's.",
+        None,
+        example="/etc/ssl/certs/mail-ca.pem",
+    )
+    sign_in: SignIn = key(
+        _SIGN_IN,
+        "user (as the user who sends), relay (as relay_user, for all users), or none.",
+        "user",
+    )
+    relay_user: str | None = key(
+        optional(text(str)),
+        "The user of the relay.",
+        None,
+        example="jmap-gateway",
+    )
+    relay_password: Secret | None = key(
+        optional(text(Secret, secret=True)),
+        "The password of the relay's user.",
+        None,
+        example="(a password)",
+    )
+    connect_timeout: float = key(
+        seconds(300), "Seconds for connecting, TLS and the greeting together.", 10.0
+    )
+    command_timeout: float = key(
+        seconds(300), "Seconds after which a command without an answer is given up.", 60.0
+    )
+    data_timeout: float = key(
+        seconds(1200),
+        "Seconds for the answer to a message. Without one, nobody knows whether it was taken.",
+        300.0,
+    )
+
+    def __post_init__(self) -> None:
+        if self.url is not None:
+            _check_server("smtp", self.url, self.allow_insecure, self.ca_file)
+        if self.sign_in == "relay" and (self.relay_user is None or self.relay_password is None):
+            raise ValueError("smtp.sign_in: relay needs smtp.relay_user and smtp.relay_password")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitiesConfig:
+    """The addresses that users may send from."""
+
+    addresses: tuple[str, ...] = key(
+        list_of(str),
+        "What makes an address of a login, with {login}, {local} and {domain} in it: the login, "
+        "and what is before and after its @.",
+        ("{login}",),
+        example='["{login}", "{local}@example.net"]',
+    )
+    aliases: Path | None = key(
+        optional(text(Path)),
+        "A file of further addresses, in lines of LOGIN: ADDRESS, ADDRESS... with names where "
+        "there are any; *@DOMAIN is all of a domain. It is read again when it changes.",
+        None,
+        example="/etc/jmap-gateway/aliases",
+    )
+    any_from: bool = key(
+        BOOLEAN,
+        "Let the From field of a message have addresses that are not the user's. The envelope "
+        "never has.",
+        False,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventsConfig:
     """Changes that the mail server reports to server.admin_listen (see deploy/docs/dovecot.md)."""
 
@@ -257,6 +346,8 @@ class Config:
     server: ServerConfig
     imap: ImapConfig
     sieve: SieveConfig
+    smtp: SmtpConfig
+    identities: IdentitiesConfig
     events: EventsConfig
     store: StoreConfig
     uploads: UploadsConfig

@@ -95,6 +95,14 @@ class SieveUrl(ServerUrl):
     ports: ClassVar[Mapping[Security, int]] = {"plain": 4190, "starttls": 4190, "tls": 4190}
 
 
+class SmtpUrl(ServerUrl):
+    """`smtp://`, `smtp+starttls://` or `smtps://`: message submission (RFC 6409, RFC 8314)."""
+
+    __slots__ = ()
+    plain = "smtp"
+    ports: ClassVar[Mapping[Security, int]] = {"plain": 587, "starttls": 587, "tls": 465}
+
+
 class PublicUrl(str):
     """The URL under which clients reach the gateway, without a slash at the end."""
 

@@ -11,6 +11,8 @@ from gateway.ext.blob_upload import BLOB_UPLOAD
 from gateway.ext.mdn import MDN
 from gateway.ext.mdn_parse import MDN_PARSE
 from gateway.ext.quota import QUOTA, QUOTA_CAPABILITY
+from gateway.ext.submission.service import Submission
+from gateway.ext.submission.types import SUBMISSION
 from gateway.jmap.limits import DEFAULTS
 from gateway.jmap.methods.echo import ECHO
 from gateway.jmap.registry import Method
@@ -31,20 +33,30 @@ METHODS: Final[tuple[Method, ...]] = (
 )
 
 
-def session_capabilities() -> dict[str, dict[str, Any]]:
+def types(submission: Submission | None = None) -> tuple[DataType, ...]:
+    """All types; those for sending where there is a submission server."""
+    return (*TYPES, *(submission.types if submission is not None else ()))
+
+
+def session_capabilities(submission: Submission | None = None) -> dict[str, dict[str, Any]]:
     """What the Session object says of the server, without core."""
-    return mail.session_capabilities() | {BLOB: {}, QUOTA_CAPABILITY: {}, MDN: {}}
+    capabilities = mail.session_capabilities() | {BLOB: {}, QUOTA_CAPABILITY: {}, MDN: {}}
+    return capabilities | ({SUBMISSION: {}} if submission is not None else {})
 
 
-def account_capabilities(account: Account | Share) -> dict[str, dict[str, Any]]:
+def account_capabilities(
+    account: Account | Share, submission: Submission | None = None
+) -> dict[str, dict[str, Any]]:
     """What the Session object says of one account: the user's own, or what others share.
 
-    How much is used of what others share is theirs to know.
+    How much is used of what others share is theirs to know, and nobody sends for others.
     """
     capabilities = mail.account_capabilities(account)
     capabilities[BLOB] = account_capability(TYPE_NAMES, DEFAULTS)
     if isinstance(account, Account):
         capabilities[MDN] = {}
+        if submission is not None:
+            capabilities[SUBMISSION] = submission.capability
     if isinstance(account, Account) and account.quotas is not None and account.quotas.is_supported:
         capabilities[QUOTA_CAPABILITY] = {}
     return capabilities

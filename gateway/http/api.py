@@ -53,11 +53,15 @@ class Api:
             body = await self._body(request, account, held)
             parsed = self._parsed(body)
             with one_request():
-                work = dispatch(parsed, await self._context(account, parsed, request))
+                context = await self._context(account, parsed, request)
+                work = dispatch(parsed, context)
                 if services.registry.writes(call.name for call in parsed.calls):
                     pieces = await self._writes.run(work, held.pop_all())
                 else:
                     pieces = await work
+        # The handler of a client that has gone was cancelled before.
+        for tell in context.answered:
+            tell()
         return web.Response(body=b"".join(pieces), content_type="application/json")
 
     async def close(self, app: web.Application) -> None:

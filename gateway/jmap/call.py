@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,7 +31,8 @@ class Call:
     `accounts` are those of the user, by id. `created_ids` maps the creation ids of the request,
     of all types, to ids (RFC 8620 §3.3). `implied` are calls to be made right after this one,
     with its call id (RFC 8620 §5.4, RFC 8621 §7.5): names and arguments, in order. `opened` are
-    the capabilities that the request may use.
+    the capabilities that the request may use. `answered` are to be called when the whole request
+    has been answered, and the client was still there.
     """
 
     accounts: Mapping[str, AccountRef]
@@ -39,6 +40,7 @@ class Call:
     created_ids: dict[str, str]
     implied: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     opened: frozenset[str] = frozenset()
+    answered: list[Callable[[], None]] = field(default_factory=list)
 
     def resolve(self, id: str) -> str | None:
         """The id itself, or the one that "#creationId" stands for; None if nothing has it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.jmap import response
@@ -28,7 +28,8 @@ class Context:
 
     `accounts` are those in the user's Session object, by account id, and `session_state` is its
     state. `on_error` is told every exception that no method should have let out. `give_turn` is
-    awaited between steps of work that does not wait for anything by itself.
+    awaited between steps of work that does not wait for anything by itself. `answered` takes what
+    is to be called when the client has its answer.
     """
 
     accounts: Mapping[str, AccountRef]
@@ -37,6 +38,7 @@ class Context:
     registry: Registry
     on_error: Callable[[Exception, Invocation], None]
     give_turn: Callable[[], Awaitable[None]]
+    answered: list[Callable[[], None]] = field(default_factory=list)
 
 
 async def dispatch(request: Request, context: Context) -> list[bytes]:
@@ -61,7 +63,13 @@ class _Run:
     def __init__(self, request: Request, context: Context, opened: frozenset[str]) -> None:
         self._context = context
         created_ids = dict(request.created_ids or {})
-        self._call = Call(context.accounts, context.limits, created_ids, opened=opened)
+        self._call = Call(
+            context.accounts,
+            context.limits,
+            created_ids,
+            opened=opened,
+            answered=context.answered,
+        )
         self._sends_created_ids = request.created_ids is not None
         self._budget = Budget(context.limits)
         self._responses: list[Response] = []

@@ -111,6 +111,7 @@ class Account:
         self._ledger = ledger
         self._checker = Checker(data, places, extent)
         self._listeners = Listeners()
+        self._announced: dict[str, str] = {}
         self._committer = Committer(
             data, self._checker, ledger, self._listeners, self._listed, on_ended
         )
@@ -347,7 +348,12 @@ class Account:
         states = {kind: self.data.journal.state(kind) for kind in _PUSHED}
         if self.quotas is not None and self.quotas.state is not None:
             states["Quota"] = self.quotas.state
-        return states
+        return states | self._announced
+
+    def announce(self, kind: str, state: str) -> None:
+        """Tell of a new state of what is in no mailbox, and so is not looked for."""
+        self._announced[kind] = state
+        self._listeners.tell()
 
     def watch(self, news: asyncio.Event | None = None) -> Listener:
         """Be told of changes, and have them looked for, until the listener is closed."""

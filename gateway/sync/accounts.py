@@ -47,6 +47,16 @@ class Accounts:
         login = self._logins.get(username)
         return login.own if login is not None else None
 
+    def own(self, account_id: str) -> Account | None:
+        """The user's own account of that id, if it is in memory."""
+        found = (login.own for login in self._logins.values() if login.own.id == account_id)
+        return next(found, None)
+
+    def credentials(self, username: str) -> Credentials | None:
+        """What a user has signed in with last, if the account is in memory."""
+        login = self._logins.get(username)
+        return login.door.credentials if login is not None else None
+
     async def login(self, username: str, password: str, client_address: str) -> Account:
         """The own account of a user whom the server lets in with this password.
 

@@ -322,6 +322,7 @@ def test_the_fixed_flags_are_declared() -> None:
         "--public-url": "server.public_url",
         "--imap": "imap.url",
         "--sieve": "sieve.url",
+        "--smtp": "smtp.url",
         "--store": "store.url",
     }
 

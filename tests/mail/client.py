@@ -42,9 +42,12 @@ class Client:
     requests name, and what the accounts have.
     """
 
-    def __init__(self, account: Account, gateway: Accounts | None = None) -> None:
+    def __init__(
+        self, account: Account, gateway: Accounts | None = None, registry: Registry = REGISTRY
+    ) -> None:
         self.account = account
         self._gateway = gateway
+        self._registry = registry
         self.accounts = {account.id: account}
         self.using = [MAIL]
         self.capabilities = frozenset({MAIL, BLOB})
@@ -73,13 +76,13 @@ class Client:
             for number, (name, arguments) in enumerate(calls)
         ]
         value = {"using": self.using, "methodCalls": invocations}
-        request = parse_request(value, DEFAULTS, REGISTRY.capabilities)
+        request = parse_request(value, DEFAULTS, self._registry.capabilities)
         accounts = {
             id_: AccountRef(account, self.capabilities, is_read_only=False)
             for id_, account in self.accounts.items()
         }
         give_turn = Turns().give
-        context = Context(accounts, DEFAULTS, "state", REGISTRY, self._on_error, give_turn)
+        context = Context(accounts, DEFAULTS, "state", self._registry, self._on_error, give_turn)
         response = await dispatch(request, context)
         if self._unexpected:
             raise self._unexpected.pop()

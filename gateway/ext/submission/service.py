@@ -1,0 +1,64 @@
+"""RFC 8621 §1.3.2: what the gateway needs to send, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.ext.submission.addresses import AddressBook
+from gateway.ext.submission.identities import Identities
+from gateway.ext.submission.outbox import Outbox
+from gateway.ext.submission.queue import Queue
+from gateway.ext.submission.submission_set import Sending
+from gateway.ext.submission.transmitting import Smtp
+from gateway.ext.submission.types import email_submission, identity
+from gateway.imap.connection import Credentials
+from gateway.jmap.spec import DataType
+from gateway.sasl import Plain
+from gateway.smtp.connection import Server
+from gateway.store.base import Durable
+from gateway.sync.accounts import Accounts
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """As whom messages are sent: each user, or else all as `relay`, or nobody."""
+
+    as_user: bool
+    relay: Plain | None = None
+
+
+class Submission:
+    """Identity and EmailSubmission, and the work behind them."""
+
+    def __init__(
+        self,
+        durable: Durable,
+        accounts: Accounts,
+        server: Server,
+        sign_in: SignIn,
+        book: AddressBook,
+        *,
+        any_from: bool = False,
+    ) -> None:
+        def credentials_of(username: str) -> Credentials | None:
+            return accounts.credentials(username) if sign_in.as_user else None
+
+        self._smtp = Smtp(server, sign_in.relay)
+        outbox = Outbox(durable, self._smtp)
+        self._queue = Queue(outbox, credentials_of, accounts.own)
+        identities = Identities(durable, book)
+        sending = Sending(outbox, self._queue, identities, credentials_of, any_from)
+        self.types: tuple[DataType, ...] = (identity(identities), email_submission(sending))
+
+    @property
+    def capability(self) -> dict[str, Any]:
+        """What the Session object says of an account from which can be sent."""
+        return self._smtp.capability
+
+    async def run(self) -> None:
+        """Send what was held, when it is time, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._smtp.probe())
+            group.create_task(self._queue.run())
