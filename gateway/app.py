@@ -36,6 +36,7 @@ from gateway.smtp.connection import Server
 from gateway.store import Durable, Store, StoreError, StoreUnavailable, open_store
 from gateway.sync.accounts import Accounts, Settings
 from gateway.sync.memory import keep_pages
+from gateway.sync.sieve_access import SieveSettings
 
 # On stopping, requests have this long to finish.
 _SHUTDOWN_SECONDS = 20.0
@@ -118,7 +119,7 @@ def make_services(
         limits=DEFAULTS,
         basic=basic,
         registry=ObservedRegistry(types(submission), METHODS, on_login_refused=basic.forget),
-        capabilities=session_capabilities(submission),
+        capabilities=partial(session_capabilities, submission=submission),
         account_capabilities=partial(account_capabilities, submission=submission),
         accounts=accounts,
         open_blob=open_blob,
@@ -158,6 +159,20 @@ def imap_settings(config: Config) -> Settings:
         memory_bytes=config.cache.memory_bytes,
         server_events=config.events.secret is not None,
         upload_quota=config.uploads.quota_bytes,
+        sieve=sieve_settings(config),
+    )
+
+
+def sieve_settings(config: Config) -> SieveSettings | None:
+    """How the ManageSieve server is reached, if there is one."""
+    sieve = config.sieve
+    if sieve.url is None:
+        return None
+    return SieveSettings(
+        sieve.url,
+        tls_context(sieve.url, sieve.ca_file),
+        connect_seconds=sieve.connect_timeout,
+        command_seconds=sieve.command_timeout,
     )
 
 

@@ -135,7 +135,7 @@ class ImapConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SieveConfig:
-    """Where the users' Sieve scripts are (ManageSieve, RFC 5804); nothing is done with them yet."""
+    """Where the users' Sieve scripts are (ManageSieve, RFC 5804), vacation responses among them."""
 
     url: SieveUrl | None = key(
         optional(text(SieveUrl.parse)),

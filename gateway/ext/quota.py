@@ -7,11 +7,12 @@ all that there was, so /changes and /queryChanges compare that with what there i
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
+from gateway.ext.listing import matching
 from gateway.imap.commands.quota import Quota as Bound
 from gateway.jmap.differences import difference
 from gateway.jmap.errors import cannot_calculate_changes
@@ -22,8 +23,6 @@ from gateway.jmap.spec import (
     ChangesResult,
     Condition,
     DataType,
-    Filter,
-    FilterCondition,
     Get,
     GetRequest,
     GetResult,
@@ -172,34 +171,14 @@ def _fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def _matches(quota: _Quota, filter_: Filter | None) -> bool:
-    if filter_ is None:
-        return True
-    if isinstance(filter_, FilterCondition):
-        return all(_TESTS[name](quota, value) for name, value in filter_.values.items())
-    matches = (_matches(quota, condition) for condition in filter_.conditions)
-    if filter_.operator == "AND":
-        return all(matches)
-    return any(matches) == (filter_.operator == "OR")
-
-
-def _matching(quotas: dict[str, _Quota], request: QueryRequest) -> list[str]:
-    ordered = [quotas[id_] for id_ in sorted(quotas) if _matches(quotas[id_], request.filter)]
-    for comparator in reversed(request.sort):
-        key, collation = _KEYS[comparator.property], comparator.collation
-        ordered.sort(
-            key=lambda quota, key=key, collation=collation: key(collation, quota),  # type: ignore[misc]
-            reverse=not comparator.is_ascending,
-        )
-    return [quota.id for quota in ordered]
-
-
 @backend
 async def run(account: Account, request: QueryRequest) -> ListResults:
     """RFC 9425 §4.4."""
     held = await _held(account)
     shown = _shown(held, account.username, request.opened)
-    return ListResults(query_state(request, state_of(held)), _matching(shown, request))
+    return ListResults(
+        query_state(request, state_of(held)), matching(shown, request, _CONDITIONS, _SORTS)
+    )
 
 
 @backend
@@ -210,8 +189,10 @@ async def query_changes(account: Account, request: QueryChangesRequest) -> Query
     opened = request.query.opened
     old, new = (_shown(each, account.username, opened) for each in (before, held))
     touched = {id_ for id_ in old.keys() & new.keys() if old[id_] != new[id_]}
-    results = _matching(new, request.query)
-    removed, added = difference(_matching(old, request.query), results, touched)
+    before_ids, results = (
+        matching(each, request.query, _CONDITIONS, _SORTS) for each in (old, new)
+    )
+    removed, added = difference(before_ids, results, touched)
     state = query_state(request.query, state_of(held))
     return QueryChangesResult(state, len(results), removed, added)
 
@@ -226,8 +207,6 @@ _SORTS: Final = (
     Sort("name", lambda collation, quota: sort_key(quota.name, collation)),
     Sort("used", lambda _, quota: quota.used),
 )
-_TESTS: Final[dict[str, Callable[[_Quota, Any], bool]]] = {c.name: c.test for c in _CONDITIONS}
-_KEYS: Final[dict[str, Callable[[str, _Quota], Any]]] = {s.name: s.key for s in _SORTS}
 
 QUOTA: Final = DataType(
     "Quota",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.ext import sieve
 from gateway.ext.blob import BLOB, account_capability
 from gateway.ext.blob_get import BLOB_GET
 from gateway.ext.blob_lookup import BLOB_LOOKUP, TYPE_NAMES
@@ -11,8 +12,10 @@ from gateway.ext.blob_upload import BLOB_UPLOAD
 from gateway.ext.mdn import MDN
 from gateway.ext.mdn_parse import MDN_PARSE
 from gateway.ext.quota import QUOTA, QUOTA_CAPABILITY
+from gateway.ext.sieve_script import SIEVE_SCRIPT
 from gateway.ext.submission.service import Submission
 from gateway.ext.submission.types import SUBMISSION
+from gateway.ext.vacation_response import login_address, vacation_response
 from gateway.jmap.limits import DEFAULTS
 from gateway.jmap.methods.echo import ECHO
 from gateway.jmap.registry import Method
@@ -22,7 +25,9 @@ from gateway.mail.blob_copy import BLOB_COPY
 from gateway.sync.account import Account
 from gateway.sync.shares import Share
 
-TYPES: Final[tuple[DataType, ...]] = (*mail.TYPES, QUOTA)
+VACATION_RESPONSE: Final = vacation_response(login_address)
+
+TYPES: Final[tuple[DataType, ...]] = (*mail.TYPES, QUOTA, SIEVE_SCRIPT, VACATION_RESPONSE)
 METHODS: Final[tuple[Method, ...]] = (
     ECHO,
     BLOB_COPY,
@@ -38,9 +43,16 @@ def types(submission: Submission | None = None) -> tuple[DataType, ...]:
     return (*TYPES, *(submission.types if submission is not None else ()))
 
 
-def session_capabilities(submission: Submission | None = None) -> dict[str, dict[str, Any]]:
-    """What the Session object says of the server, without core."""
+def session_capabilities(
+    account: Account | None = None, submission: Submission | None = None
+) -> dict[str, dict[str, Any]]:
+    """What the Session object says of the server, without core.
+
+    account: the own one of the user who asks, with what is there for that user.
+    """
     capabilities = mail.session_capabilities() | {BLOB: {}, QUOTA_CAPABILITY: {}, MDN: {}}
+    if account is not None:
+        capabilities |= sieve.session_capabilities(account)
     return capabilities | ({SUBMISSION: {}} if submission is not None else {})
 
 
@@ -55,6 +67,7 @@ def account_capabilities(
     capabilities[BLOB] = account_capability(TYPE_NAMES, DEFAULTS)
     if isinstance(account, Account):
         capabilities[MDN] = {}
+        capabilities |= sieve.account_capabilities(account)
         if submission is not None:
             capabilities[SUBMISSION] = submission.capability
     if isinstance(account, Account) and account.quotas is not None and account.quotas.is_supported:

@@ -145,16 +145,16 @@ Capabilities = dict[str, dict[str, Any]]
 class Services:
     """The endpoints' view of the gateway.
 
-    `capabilities` are those of the server besides core; `account_capabilities` gives those of an
-    account, or of what is shared. `open_blob` gives None for a blob that the account does not have,
-    whoever else has it.
+    `capabilities` gives those of the server besides core, for the user whose own account it is
+    given; `account_capabilities` those of an account, or of what is shared. `open_blob` gives None
+    for a blob that the account does not have, whoever else has it.
     """
 
     server: ServerConfig
     limits: Limits
     basic: Basic[Any]
     registry: Registry
-    capabilities: Capabilities
+    capabilities: Callable[[Any], Capabilities]
     account_capabilities: Callable[[Any], Capabilities]
     accounts: Accounts
     open_blob: Callable[[Any, str], Awaitable[Blob | None]]

@@ -41,7 +41,7 @@ def session_of(
     return session.build(
         account.username,
         {account.id: own, **others},
-        services.capabilities,
+        services.capabilities(account),
         base_url(request, server.public_url, server.trusted_proxies),
         services.limits,
     )

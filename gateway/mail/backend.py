@@ -9,19 +9,34 @@ from typing import Any, ParamSpec, TypeVar
 
 from gateway.imap.errors import AuthenticationFailed, ImapError, ServerBusy
 from gateway.jmap.errors import MethodError
-from gateway.sync.errors import NotCommitted, Withdrawn
+from gateway.sync.errors import (
+    NotCommitted,
+    ScriptsRefused,
+    ScriptsTooLarge,
+    ScriptsUnavailable,
+    Withdrawn,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 _STORE = "The store does not answer; try again shortly."
+_NO_SCRIPTS = "The server of Sieve scripts can not be reached at the moment."
+_TOO_LARGE = "The Sieve scripts are too many, or too large."
+_NOT_LET_IN = "The server of Sieve scripts does not accept the credentials."
 
 
 def unavailable(error: ImapError) -> MethodError:
     """The method error for an IMAP failure; its text names no host and no user."""
     if isinstance(error, Withdrawn):
         return MethodError("accountNotFound", "It is not shared any more.")
+    if isinstance(error, ScriptsRefused):
+        return MethodError("forbidden", _NOT_LET_IN)
+    if isinstance(error, ScriptsTooLarge):
+        return MethodError("serverFail", _TOO_LARGE)
+    if isinstance(error, ScriptsUnavailable):
+        return MethodError("serverUnavailable", _NO_SCRIPTS)
     if isinstance(error, AuthenticationFailed):
         return MethodError("forbidden", "The mail server no longer accepts the credentials.")
     if isinstance(error, ServerBusy):

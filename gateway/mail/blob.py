@@ -2,7 +2,7 @@
 
 A blob is octets of a message that the server can be asked for, or an upload, or decoded octets, or
 some of those of another blob: a part of an attached message is three of these. None of them is kept
-in memory.
+in memory. Only a Sieve script is (RFC 9661 §2.2).
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from gateway.sync.uploads import Upload
 
 # Blobs of an account about which is remembered what reading them has shown.
 _REMEMBERED = 64
+# As of so long ago at most a script is the one that was named a moment ago.
+_SCRIPT_SECONDS = 1.0
 # Encoded octets between two places from which decoding can go on.
 _STRIDE = 1 << 20
 
@@ -218,6 +220,21 @@ class _Window(Blob):
         return self.source.chunks(min(self.first + start, end), end)
 
 
+@dataclass(frozen=True, slots=True)
+class _Octets(Blob):
+    """What is in memory."""
+
+    octets: bytes
+
+    @property
+    def size(self) -> int | None:
+        return len(self.octets)
+
+    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
+        if octets := self.octets[start:stop]:
+            yield octets
+
+
 def _cut(octets: bytes, position: int, start: int, stop: int | None) -> bytes:
     """Those of [start, stop) in octets of which the first is the one at `position`."""
     first = max(0, start - position)
@@ -234,6 +251,8 @@ async def open_blob(account: Account, blob_id: str) -> Blob | None:
     Raises ImapError and NotCommitted, and BlobTooLarge for a part of a message that is too large to
     look into.
     """
+    if ids.is_script_blob_id(blob_id):
+        return await _open_script(account, blob_id)
     ref = ids.parse_blob_id(blob_id)
     if ref is None:
         return None
@@ -242,6 +261,14 @@ async def open_blob(account: Account, blob_id: str) -> Blob | None:
     data = await account.fresh()
     row = data.emails.row(ref.email_id)
     return await _open(account, row, ref) if row >= 0 else None
+
+
+async def _open_script(account: Account, blob_id: str) -> Blob | None:
+    """The octets of a script, as long as it has these."""
+    if account.sieve is None:
+        return None
+    script = (await account.sieve.fresh(_SCRIPT_SECONDS)).with_blob(blob_id)
+    return _Octets(script.content) if script is not None else None
 
 
 async def _open_upload(account: Account, ref: ids.BlobRef) -> Blob | None:

@@ -21,7 +21,8 @@ _DATE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)(\.\d+)?Z", re.ASCII)
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f]+")
 _MAX_LINE = 998  # RFC 5322 §2.1.1
 # Such as mean themselves in any script; others are no help in finding out who was written to.
-_ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f\"\\<>()\[\],;:$#{}]+@[^\s\x00-\x1f\x7f\"\\<>(),;:$#{}]+")
+_WORD = r'[^\s\x00-\x1f\x7f"\\<>()\[\],;:$#{}@]++'
+_ADDRESS = re.compile(f"{_WORD}@{_WORD}")
 _MAX_ENCODED_WORD = 75
 
 

@@ -40,6 +40,7 @@ from gateway.sync.quotas import Quotas
 from gateway.sync.reader import Reader
 from gateway.sync.searching import Searching
 from gateway.sync.shelf import Shelf
+from gateway.sync.sieve import Sieve
 from gateway.sync.trust import Trust
 from gateway.sync.uploads import Uploads
 from gateway.sync.watcher import Watcher
@@ -74,7 +75,8 @@ class Account:
     The pool, the watcher and the places are those of the login, which has other accounts, too;
     extent: which mailboxes are those of this one. on_ended is called when it is superseded, or when
     nothing is shared any more.
-    quotas: of the user's own account, None of what others share.
+    quotas, sieve: of the user's own account, None of what others share; sieve is None, too, where
+    there is no ManageSieve server.
     write_lock: held by whoever changes something on the server.
     """
 
@@ -89,6 +91,7 @@ class Account:
         uploads: Uploads,
         quotas: Quotas | None,
         *,
+        sieve: Sieve | None = None,
         watcher: Watcher,
         places: Places,
         extent: Extent = OWN,
@@ -100,6 +103,7 @@ class Account:
         self.pool = pool
         self.uploads = uploads
         self.quotas = quotas
+        self.sieve = sieve
         self.last_used = time.monotonic()
         self.content = Content(Reader(data, pool), shelf)
         self.searching = Searching(data, pool, self.recheck, self.content.load_headers)

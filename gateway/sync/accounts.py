@@ -22,6 +22,7 @@ from gateway.sync.login import Login
 from gateway.sync.memory import give_back
 from gateway.sync.reported import concerned
 from gateway.sync.shares import Share
+from gateway.sync.sieve_access import SieveServer
 
 __all__ = ["Accounts", "Settings"]
 
@@ -37,6 +38,7 @@ class Accounts:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
+        self._sieve = SieveServer(settings.sieve) if settings.sieve is not None else None
         self._logins: dict[str, Login] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._sweeper: asyncio.Task[None] | None = None
@@ -70,7 +72,13 @@ class Accounts:
             login = self._logins.get(username)
             if login is None:
                 login = await Login.begin(
-                    self._settings, self._store, username, door, connection, self._leave
+                    self._settings,
+                    self._store,
+                    username,
+                    door,
+                    connection,
+                    self._leave,
+                    self._sieve,
                 )
                 self._logins[username] = login
                 ACTIVE_ACCOUNTS.set(len(self._logins))
@@ -169,6 +177,8 @@ class Accounts:
         """Save and close all accounts."""
         if self._sweeper is not None:
             self._sweeper.cancel()
+        if self._sieve is not None:
+            await self._sieve.close()
         await asyncio.gather(*map(self._let_go, [*self._logins.values()]), *self._leaving)
 
 

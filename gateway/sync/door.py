@@ -9,6 +9,7 @@ from gateway.imap.connection import Connection, Credentials, Endpoint
 from gateway.imap.errors import AuthenticationFailed
 from gateway.imap.quirks import Learnt
 from gateway.obs.log import get_logger
+from gateway.sync.sieve_access import SieveSettings
 
 log = get_logger(__name__)
 
@@ -18,7 +19,8 @@ class Settings:
     """How to reach the IMAP server, and how much memory all accounts may take.
 
     server_events: whether the server reports changes by itself (gateway.http.events).
-    upload_quota: octets of uploads that are kept for one user in one account.
+    upload_quota: octets of uploads that are kept for one user in one account. sieve: where the
+    ManageSieve server is, None if there is none.
     """
 
     endpoint: Endpoint
@@ -30,6 +32,7 @@ class Settings:
     memory_bytes: int = 1 << 30
     server_events: bool = False
     upload_quota: int = 500_000_000
+    sieve: SieveSettings | None = None
 
     @property
     def backend(self) -> str:

@@ -25,6 +25,18 @@ class Outdated(ConnectionLost):
     """The session still lists the mailboxes of the past, and was closed; another one may not."""
 
 
+class ScriptsUnavailable(ImapError):
+    """RFC 5804: the user's Sieve scripts can not be had, or changed, at the moment."""
+
+
+class ScriptsTooLarge(ScriptsUnavailable):
+    """The user's Sieve scripts are too many, or too large, to be read."""
+
+
+class ScriptsRefused(ScriptsUnavailable):
+    """The ManageSieve server does not let the user in, whom the IMAP server does."""
+
+
 class NotCommitted(Exception):
     """The store does not take what has changed now; until it does, none of that may be told.
 

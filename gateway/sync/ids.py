@@ -26,6 +26,7 @@ _MAX_ID = 255
 _SECTION = r"[1-9][0-9]*(?:_[1-9][0-9]*)*"
 _PART_BLOB = re.compile(rf"p({_SECTION}(?:m{_SECTION})*)-([A-Za-z0-9_-]+)")
 _PACKED_BLOB = re.compile(r"q([A-Z2-7]+)-([A-Za-z0-9_-]+)")
+_SCRIPT_BLOB = re.compile(r"s[A-Za-z0-9_-]{21}[AQgw]")
 # Of an upload, the way comes last.
 _UPLOAD = r"u[A-Za-z0-9_-]{21}[AQgw]"
 _UPLOAD_BLOB = re.compile(rf"({_UPLOAD})(?:-({_SECTION}(?:m{_SECTION})*)|_([A-Z2-7]+))?")
@@ -111,6 +112,11 @@ def thread_key_of(id_: str) -> int | None:
     return key if thread_id(key) == id_ else None
 
 
+def script_id(name: str, ordinal: int) -> str:
+    """SieveScript id of a name; the ordinal is 0 unless that id is another script's already."""
+    return _text("S", _digest(b"script", 12, name.encode(), b"%d" % ordinal))
+
+
 # --- RFC 8620 §6.2, RFC 8621 §4.1.4: blobs --------------------------------------------------------
 
 
@@ -148,6 +154,16 @@ def upload_blob_id(random: bytes) -> str:
 def is_upload_blob_id(blob_id: str) -> bool:
     """True for what upload_blob_id() can have made."""
     return re.fullmatch(_UPLOAD, blob_id) is not None
+
+
+def script_blob_id(content: bytes) -> str:
+    """Blob id of a Sieve script: of its octets, whichever script they are of (RFC 9661 §2.1)."""
+    return _text("s", _digest(b"script-blob", 16, content))
+
+
+def is_script_blob_id(blob_id: str) -> bool:
+    """True for what script_blob_id() can have made."""
+    return _SCRIPT_BLOB.fullmatch(blob_id) is not None
 
 
 def part_blob_id(blob_id: str, section: str) -> str:

@@ -21,6 +21,7 @@ from gateway.imap.errors import AuthenticationFailed, ImapError
 from gateway.imap.pool import Pool
 from gateway.imap.quirks import NO_X_GUID
 from gateway.obs.log import get_logger
+from gateway.sasl import Plain
 from gateway.store.base import Store, StoreError
 from gateway.sync import ids
 from gateway.sync.account import Account
@@ -35,6 +36,8 @@ from gateway.sync.ledger import Ledger, new_epoch
 from gateway.sync.quotas import Quotas
 from gateway.sync.shares import Share, Shares
 from gateway.sync.shelf import Shelf
+from gateway.sync.sieve import Sieve
+from gateway.sync.sieve_access import SieveAccess, SieveServer
 from gateway.sync.uploads import Uploads
 from gateway.sync.watcher import Watcher
 
@@ -66,6 +69,7 @@ class Login:
         on_ended: Callable[[Login], None],
         *,
         has_quota: bool,
+        sieve_server: SieveServer | None = None,
     ) -> None:
         self.username = username
         self.door = door
@@ -83,7 +87,9 @@ class Login:
         self._looking: asyncio.Task[None] | None = None
         self._anew_at = time.monotonic()  # the user has logged in just now
         self._leaving: set[asyncio.Task[None]] = set()
-        self.own = self._make(ids.account_id(settings.backend, username), data, ledger, OWN)
+        account_id = ids.account_id(settings.backend, username)
+        self._sieve = self._sieve_of(account_id, sieve_server) if sieve_server is not None else None
+        self.own = self._make(account_id, data, ledger, OWN)
 
     @classmethod
     async def begin(
@@ -94,6 +100,7 @@ class Login:
         door: Door,
         connection: Connection,
         on_ended: Callable[[Login], None],
+        sieve_server: SieveServer | None = None,
     ) -> Login:
         """Bring the own account of a user into memory, who is logged in on a connection.
 
@@ -105,9 +112,27 @@ class Login:
         if data is None:
             data = AccountData(await _tier(connection), Journal(new_epoch()))
         has_quota = "QUOTA" in connection.capabilities
-        login = cls(settings, store, username, door, ledger, data, on_ended, has_quota=has_quota)
+        login = cls(
+            settings,
+            store,
+            username,
+            door,
+            ledger,
+            data,
+            on_ended,
+            has_quota=has_quota,
+            sieve_server=sieve_server,
+        )
         login._pool.adopt(connection)
+        if sieve_server is not None and login._sieve is not None:
+            await sieve_server.introduce(login._sieve.access)
         return login
+
+    def _sieve_of(self, account_id: str, server: SieveServer) -> Sieve:
+        def credentials() -> Plain:
+            return Plain(self.door.credentials.username, self.door.credentials.password)
+
+        return Sieve(SieveAccess(server, credentials), self._store.durable, account_id)
 
     async def _connect(self) -> Connection:
         try:
@@ -126,6 +151,7 @@ class Login:
             ledger,
             Uploads(self._store.durable, account_id, self._settings.upload_quota),
             self._quotas if extent == OWN else None,
+            sieve=self._sieve if extent == OWN else None,
             watcher=self._watcher,
             places=self._places,
             extent=extent,
@@ -282,6 +308,8 @@ class Login:
                 await self._looking
         await asyncio.gather(*map(self.let_go, [*self._shared.values()]), *self._leaving)
         await self.own.close()
+        if self._sieve is not None:
+            await self._sieve.close()
         await self._pool.close()
 
 

@@ -1,7 +1,51 @@
-"""What the tests of the extensions share with those of the mail types."""
+"""What the tests of the extensions share with those of the mail types, and scripts."""
 
 from __future__ import annotations
 
-from tests.mail.conftest import _ask_the_server_each_time, client, connect
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.ext import sieve_script, vacation_response
+from gateway.mail import blob
+from tests.ext.scripting import Person
+from tests.mail.conftest import Connect, _ask_the_server_each_time, client, connect
+from tests.servers.dovecot import Dovecot
+from tests.servers.dovecot_config import Options
 
 __all__ = ["_ask_the_server_each_time", "client", "connect"]
+
+
+@pytest.fixture
+def _scripts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next call see what another program did with scripts."""
+    monkeypatch.setattr(sieve_script, "_SECONDS", 0.0)
+    monkeypatch.setattr(vacation_response, "_SECONDS", 0.0)
+    monkeypatch.setattr(blob, "_SCRIPT_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="session")
+def without_include() -> Iterator[Dovecot]:
+    """Give a Dovecot whose Sieve can not include scripts."""
+    options = Options(sieve=True, extra="plugin {\n sieve_extensions = -include\n}")
+    with Dovecot(options) as server:
+        yield server
+
+
+@pytest.fixture
+async def person(_scripts_at_once: None, connect: Connect, pigeonhole: Dovecot) -> Person:
+    """Give a user of `pigeonhole` without scripts."""
+    return await Person.of(connect, pigeonhole)
+
+
+@pytest.fixture(params=["include", "no include"])
+async def anyone(
+    request: pytest.FixtureRequest,
+    _scripts_at_once: None,
+    connect: Connect,
+    pigeonhole: Dovecot,
+    without_include: Dovecot,
+) -> Person:
+    """Give a user of a server with include, and of one without it."""
+    server = pigeonhole if request.param == "include" else without_include
+    return await Person.of(connect, server)

@@ -268,7 +268,7 @@ def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Ser
             ),
             auth.forget,
         ),
-        capabilities={MAIL: {}},
+        capabilities=lambda account: {MAIL: {}},
         account_capabilities=lambda account: {MAIL: {"maxMailboxDepth": None}},
         accounts=backend,
         open_blob=backend.open_blob,

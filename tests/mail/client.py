@@ -21,6 +21,7 @@ from gateway.store.base import Store
 from gateway.store.opening import open_store
 from gateway.sync.account import Account
 from gateway.sync.accounts import Accounts, Settings
+from gateway.sync.sieve_access import SieveSettings
 from gateway.sync.turns import Turns
 from tests.servers.mail_server import MailServer, User
 
@@ -150,14 +151,15 @@ async def connected(
     directory: Path,
     store: Store | None = None,
     port: int | None = None,
+    sieve: SieveSettings | None = None,
 ) -> AsyncIterator[Client]:
     """A client of a gateway that was just started, by default with nothing in its store.
 
-    `port` is that of somebody between the gateway and the server.
+    `port` is that of somebody between the gateway and the server; `sieve` where scripts are.
     """
     endpoint = Endpoint("127.0.0.1", port or server.imap_port, "plain")
     store = store or open_store("memory://", b"x" * 32, directory)
-    accounts = Accounts(Settings(endpoint, None), store)
+    accounts = Accounts(Settings(endpoint, None, sieve=sieve), store)
     try:
         account = await accounts.login(user.username, user.password, "10.0.0.1")
         yield Client(account, accounts)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store.base import Store
+from gateway.sync.sieve_access import SieveSettings
 from tests.mail.client import Client, connected
 from tests.servers.dovecot import Dovecot, User
 
@@ -27,8 +28,15 @@ async def connect(tmp_path: Path) -> AsyncIterator[Connect]:
     """Give a function that starts a gateway and logs a user in."""
     async with AsyncExitStack() as stack:
 
-        async def connect(server: Dovecot, user: User, store: Store | None = None) -> Client:
-            return await stack.enter_async_context(connected(server, user, tmp_path, store))
+        async def connect(
+            server: Dovecot,
+            user: User,
+            store: Store | None = None,
+            sieve: SieveSettings | None = None,
+        ) -> Client:
+            return await stack.enter_async_context(
+                connected(server, user, tmp_path, store, sieve=sieve)
+            )
 
         yield connect
 
