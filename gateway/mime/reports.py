@@ -48,6 +48,11 @@ class Report:
     is_whole: bool
 
 
+def is_report(root: Part) -> bool:
+    """Whether a message of that structure may be a report that parse() reads."""
+    return any(part.type in _KINDS for part in root.children)
+
+
 def parse(octets: bytes) -> Report | None:
     """The report that a message is; None when it is none, or there is nothing for machines."""
     whole = message.parse(octets)

@@ -38,6 +38,7 @@ from gateway.sync.newest import Newest, Windows
 from gateway.sync.placements import Placed
 from gateway.sync.quotas import Quotas
 from gateway.sync.reader import Reader
+from gateway.sync.reports import Reports
 from gateway.sync.searching import Searching
 from gateway.sync.shelf import Shelf
 from gateway.sync.sieve import Sieve
@@ -76,7 +77,7 @@ class Account:
     extent: which mailboxes are those of this one. on_ended is called when it is superseded, or when
     nothing is shared any more.
     quotas, sieve: of the user's own account, None of what others share; sieve is None, too, where
-    there is no ManageSieve server.
+    there is no ManageSieve server. reports: tells of the reports that arrive.
     write_lock: held by whoever changes something on the server.
     """
 
@@ -126,6 +127,7 @@ class Account:
         self._hurry_structures = asyncio.Event()
         self._watcher = watcher.join(data, self.mark_changed, extent)
         self._background = Background()
+        self.reports = Reports(data, self.content, self._background)
 
     @property
     def is_superseded(self) -> bool:
@@ -164,6 +166,7 @@ class Account:
                 await self._committer.catch_up()
                 if not self._is_vouched_for(asked):
                     await self._check()
+        self.reports.look()
         return self.data
 
     @asynccontextmanager

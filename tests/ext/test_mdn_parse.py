@@ -11,11 +11,11 @@ from gateway.ext.mdn import MDN
 from gateway.ext.registry import account_capabilities, session_capabilities
 from gateway.mail import named_emails as lookup
 from gateway.mail.named_emails import named_emails
-from tests.ext.mdns import LEAST, MESSAGE, about, notification
 from tests.mail.client import Client, Refused, connected
 from tests.mail.conftest import Connect
 from tests.mail.messages import mail
 from tests.mail.uploading import upload
+from tests.mime.mdns import LEAST, MESSAGE, about, notification
 from tests.servers.between import between
 from tests.servers.dovecot import Dovecot, User
 from tests.servers.scripted import Peer, Received
