@@ -179,7 +179,7 @@ async def _open(server: Server, credentials: Credentials | None) -> Link:
 
 def _failed(error: BaseException) -> BaseException:
     """What it means for the message, or the error itself."""
-    if isinstance(error, aiosmtplib.SMTPResponseException):
+    if isinstance(error, aiosmtplib.SMTPResponseException) and error.code >= 400:
         return Unreachable("the server does not serve", _reply(error.code, error.message))
     cause: BaseException | None = error
     while cause is not None:
