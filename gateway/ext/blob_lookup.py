@@ -1,15 +1,17 @@
 """RFC 9404 §4.3: Blob/lookup: what refers to a blob.
 
 The id of a blob says of which Email it is, so nothing has to be searched for: that Email, its
-Thread, and the Mailboxes it is in. Nothing refers to an upload.
+Thread, and the Mailboxes it is in. Of SieveScripts (RFC 9661) there are few, and all are looked at.
+Nothing refers to an upload.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Final
 
 from gateway.ext.blob import BLOB
+from gateway.ext.sieve import SIEVE, sieve_of
 from gateway.jmap.arguments import Argument, check
 from gateway.jmap.call import Call
 from gateway.jmap.errors import MethodError, quoted, request_too_large
@@ -22,6 +24,7 @@ from gateway.sync import ids
 from gateway.sync.account import Account
 from gateway.sync.data import AccountData
 
+_SECONDS: Final = 1.0
 _ARGUMENTS: Final = (
     Argument("accountId", ID),
     Argument("typeNames", STRING_LIST),
@@ -47,15 +50,21 @@ _LOOKUPS: Final[Mapping[str, Callable[[AccountData, int], list[str]]]] = {
     "Thread": _thread,
     "Email": _email,
 }
-TYPE_NAMES: Final = tuple(_LOOKUPS)
+_SCRIPT: Final = "SieveScript"
+
+
+def type_names(capabilities: Container[str]) -> tuple[str, ...]:
+    """The types in which blobs are looked up in an account with these capabilities."""
+    return (*_LOOKUPS, *((_SCRIPT,) if SIEVE in capabilities else ()))
 
 
 @backend
 async def run(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
     """The response arguments of a Blob/lookup."""
     checked = check(arguments, _ARGUMENTS)
-    account: Account = call.account(checked, BLOB).account
-    names = _known(checked["typeNames"], call)
+    named = call.account(checked, BLOB)
+    account: Account = named.account
+    names = _known(checked["typeNames"], call.opened & named.capabilities)
     references = dict.fromkeys(checked["ids"])
     if len(references) > call.limits.max_objects_in_get:
         most = call.limits.max_objects_in_get
@@ -63,16 +72,21 @@ async def run(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
     data = await account.indexed()
     found = []
     for reference in references:
-        row = await _row(account, data, call.resolve(reference))
-        matched = {n: _LOOKUPS[n](data, row) if row is not None else [] for n in names}
+        blob_id = call.resolve(reference)
+        row = await _row(account, data, blob_id)
+        matched = {
+            n: _LOOKUPS[n](data, row) if row is not None and n in _LOOKUPS else [] for n in names
+        }
+        if _SCRIPT in names and blob_id is not None and ids.is_script_blob_id(blob_id):
+            matched[_SCRIPT] = await _scripts(account, blob_id)
         found.append({"id": reference, "matchedIds": matched})
     return {"accountId": checked["accountId"], "list": found}
 
 
-def _known(names: Iterable[str], call: Call) -> tuple[str, ...]:
+def _known(names: Iterable[str], capabilities: frozenset[str]) -> tuple[str, ...]:
     """The names of types. Raises MethodError unknownDataType."""
-    usable = {each.name for each in TYPES if each.capability in call.opened} & _LOOKUPS.keys()
-    if unknown := set(names) - usable:
+    closed = {each.name for each in TYPES if each.capability not in capabilities}
+    if unknown := set(names) - (set(type_names(capabilities)) - closed):
         raise MethodError("unknownDataType", f"Blobs are not looked up in {quoted(unknown)}.")
     return tuple(dict.fromkeys(names))
 
@@ -85,6 +99,11 @@ async def _row(account: Account, data: AccountData, blob_id: str | None) -> int 
     if await open_blob(account, blob_id) is None:
         return None
     return data.emails.rows([ref.email_id]).get(ref.email_id)
+
+
+async def _scripts(account: Account, blob_id: str) -> list[str]:
+    scripts = await sieve_of(account).fresh(_SECONDS)
+    return [script.id for script in scripts.shown.values() if script.blob_id == blob_id]
 
 
 BLOB_LOOKUP: Final = Method("Blob/lookup", BLOB, run)

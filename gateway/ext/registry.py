@@ -7,7 +7,7 @@ from typing import Any, Final
 from gateway.ext import sieve
 from gateway.ext.blob import BLOB, account_capability
 from gateway.ext.blob_get import BLOB_GET
-from gateway.ext.blob_lookup import BLOB_LOOKUP, TYPE_NAMES
+from gateway.ext.blob_lookup import BLOB_LOOKUP, type_names
 from gateway.ext.blob_upload import BLOB_UPLOAD
 from gateway.ext.mdn import MDN
 from gateway.ext.mdn_parse import MDN_PARSE
@@ -64,7 +64,6 @@ def account_capabilities(
     How much is used of what others share is theirs to know, and nobody sends for others.
     """
     capabilities = mail.account_capabilities(account)
-    capabilities[BLOB] = account_capability(TYPE_NAMES, DEFAULTS)
     if isinstance(account, Account):
         capabilities[MDN] = {}
         capabilities |= sieve.account_capabilities(account)
@@ -72,4 +71,4 @@ def account_capabilities(
             capabilities[SUBMISSION] = submission.capability
     if isinstance(account, Account) and account.quotas is not None and account.quotas.is_supported:
         capabilities[QUOTA_CAPABILITY] = {}
-    return capabilities
+    return capabilities | {BLOB: account_capability(type_names(capabilities), DEFAULTS)}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.ext import sieve_script, vacation_response
+from gateway.ext import blob_lookup, sieve_script, vacation_response
 from gateway.mail import blob
 from tests.ext.scripting import Person
 from tests.mail.conftest import Connect, _ask_the_server_each_time, client, connect
@@ -22,6 +22,7 @@ def _scripts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sieve_script, "_SECONDS", 0.0)
     monkeypatch.setattr(vacation_response, "_SECONDS", 0.0)
     monkeypatch.setattr(blob, "_SCRIPT_SECONDS", 0.0)
+    monkeypatch.setattr(blob_lookup, "_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from gateway.ext.blob import BLOB
 from gateway.ext.registry import account_capabilities, session_capabilities
 from gateway.ext.sieve import SIEVE, VACATION
+from gateway.mail.capability import MAIL
 from gateway.managesieve import scripts
 from gateway.sync import ids
 from tests.ext.scripting import FILING, Person
@@ -108,6 +110,25 @@ async def test_blobs_of_scripts_can_be_used_as_others(person: Person) -> None:
         }
     )
     assert (blob, await person.client.blob(blob_id)) == (FILING, None)
+
+
+async def test_blobs_are_looked_up_in_scripts(person: Person) -> None:
+    """RFC 9404 §4.3."""
+    account = person.client.account
+    assert account_capabilities(account)[BLOB]["supportedTypeNames"][-1] == "SieveScript"
+    main, other = [await person.create(name, FILING) for name in ("main", "other")]
+    blob_id = (await person.scripts())["main"]["blobId"]
+    names = ["Email", "SieveScript"]
+    none = ids.script_blob_id(KEEP)
+    answer = await person.client.call("Blob/lookup", typeNames=names, ids=[blob_id, none])
+    assert answer["list"] == [
+        {"id": blob_id, "matchedIds": {"Email": [], "SieveScript": [main, other]}},
+        {"id": none, "matchedIds": {"Email": [], "SieveScript": []}},
+    ]
+    person.client.using = [MAIL]
+    with pytest.raises(Refused) as refused:
+        await person.client.call("Blob/lookup", typeNames=names, ids=[])
+    assert refused.value.type == "unknownDataType"
 
 
 async def test_scripts_of_other_users_are_not_there(person: Person, connect: Any) -> None:
