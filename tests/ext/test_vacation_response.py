@@ -325,6 +325,21 @@ async def test_a_script_that_answers_itself_stays_as_it_is(anyone: Person) -> No
     assert (await anyone.vacation())["isEnabled"]
 
 
+async def test_what_a_script_rejects_is_not_answered(anyone: Person) -> None:
+    """RFC 5230 §4.7: not both."""
+    rejecting = (
+        b'require ["reject", "fileinto", "mailbox"];\r\n'
+        b'if address "from" "spam@example.org" { reject "No."; }\r\n'
+        b'else { fileinto :create "Filed"; }\r\n'
+    )
+    await anyone.create("main", rejecting, activate=True)
+    assert await anyone.answers(isEnabled=True, textBody="Away.") is None
+    assert anyone.gets("spam@example.org") == []
+    assert anyone.count("INBOX") == 1
+    assert [_text(answer) for answer in anyone.gets()] == ["Away."]
+    assert anyone.count("Filed") == 1
+
+
 async def test_errors_in_a_script_are_told_by_its_own_lines(anyone: Person) -> None:
     main = await anyone.create("main", FILING, activate=True)
     assert await anyone.answers(isEnabled=True, textBody="Away.\n" * 50) is None
