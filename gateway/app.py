@@ -18,7 +18,7 @@ from aiohttp.typedefs import Handler
 from gateway.auth.basic import Basic
 from gateway.auth.limiter import FailureLimiter
 from gateway.config import Address, Config, ServerUrl
-from gateway.ext.registry import METHODS, account_capabilities, session_capabilities, types
+from gateway.ext.registry import account_capabilities, methods, session_capabilities, types
 from gateway.ext.submission.addresses import AddressBook
 from gateway.ext.submission.service import SignIn, Submission
 from gateway.http.events import event_handler
@@ -118,7 +118,9 @@ def make_services(
         server=config.server,
         limits=DEFAULTS,
         basic=basic,
-        registry=ObservedRegistry(types(submission), METHODS, on_login_refused=basic.forget),
+        registry=ObservedRegistry(
+            types(submission), methods(submission), on_login_refused=basic.forget
+        ),
         capabilities=partial(session_capabilities, submission=submission),
         account_capabilities=partial(account_capabilities, submission=submission),
         accounts=accounts,

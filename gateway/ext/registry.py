@@ -11,6 +11,7 @@ from gateway.ext.blob_lookup import BLOB_LOOKUP, type_names
 from gateway.ext.blob_upload import BLOB_UPLOAD
 from gateway.ext.mdn import MDN
 from gateway.ext.mdn_parse import MDN_PARSE
+from gateway.ext.mdn_send import mdn_send
 from gateway.ext.quota import QUOTA, QUOTA_CAPABILITY
 from gateway.ext.sieve_script import SIEVE_SCRIPT
 from gateway.ext.submission.service import Submission
@@ -34,13 +35,19 @@ METHODS: Final[tuple[Method, ...]] = (
     BLOB_UPLOAD,
     BLOB_GET,
     BLOB_LOOKUP,
-    MDN_PARSE,
 )
 
 
 def types(submission: Submission | None = None) -> tuple[DataType, ...]:
     """All types; those for sending where there is a submission server."""
     return (*TYPES, *(submission.types if submission is not None else ()))
+
+
+def methods(submission: Submission | None = None) -> tuple[Method, ...]:
+    """All methods that are of no type; those of MDNs where these can be sent (RFC 9007 §1.3)."""
+    if submission is None:
+        return METHODS
+    return (*METHODS, MDN_PARSE, mdn_send(submission.sending))
 
 
 def session_capabilities(
@@ -50,10 +57,10 @@ def session_capabilities(
 
     account: the own one of the user who asks, with what is there for that user.
     """
-    capabilities = mail.session_capabilities() | {BLOB: {}, QUOTA_CAPABILITY: {}, MDN: {}}
+    capabilities = mail.session_capabilities() | {BLOB: {}, QUOTA_CAPABILITY: {}}
     if account is not None:
         capabilities |= sieve.session_capabilities(account)
-    return capabilities | ({SUBMISSION: {}} if submission is not None else {})
+    return capabilities | ({SUBMISSION: {}, MDN: {}} if submission is not None else {})
 
 
 def account_capabilities(
@@ -65,10 +72,9 @@ def account_capabilities(
     """
     capabilities = mail.account_capabilities(account)
     if isinstance(account, Account):
-        capabilities[MDN] = {}
         capabilities |= sieve.account_capabilities(account)
         if submission is not None:
-            capabilities[SUBMISSION] = submission.capability
+            capabilities |= {SUBMISSION: submission.capability, MDN: {}}
     if isinstance(account, Account) and account.quotas is not None and account.quotas.is_supported:
         capabilities[QUOTA_CAPABILITY] = {}
     return capabilities | {BLOB: account_capability(type_names(capabilities), DEFAULTS)}

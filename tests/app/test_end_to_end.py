@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from gateway.ext.blob import BLOB
-from gateway.ext.mdn import MDN
 from gateway.ext.quota import QUOTA_CAPABILITY
 from gateway.jmap.spec import CORE
 from gateway.obs import log
@@ -39,8 +38,8 @@ async def test_login_gives_the_session_and_the_api(client: Client, mailuser: Use
     assert session["username"] == mailuser.username
     [account] = session["accounts"].values()
     assert account["name"] == mailuser.username
-    assert set(session["capabilities"]) == {CORE, MAIL, BLOB, QUOTA_CAPABILITY, MDN}
-    assert set(account["accountCapabilities"]) == {MAIL, BLOB, MDN}
+    assert set(session["capabilities"]) == {CORE, MAIL, BLOB, QUOTA_CAPABILITY}
+    assert set(account["accountCapabilities"]) == {MAIL, BLOB}
     assert account["accountCapabilities"][MAIL]["emailQuerySortOptions"]
     response = await client.http.post(
         session["apiUrl"],

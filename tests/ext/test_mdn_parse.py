@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.ext.mdn import MDN
-from gateway.ext.registry import account_capabilities, session_capabilities
+from gateway.ext.mdn_parse import MDN_PARSE
+from gateway.ext.registry import METHODS, TYPES
+from gateway.jmap.registry import Registry
 from gateway.mail import named_emails as lookup
 from gateway.mail.named_emails import named_emails
 from tests.mail.client import Client, Refused, connected
@@ -24,7 +26,8 @@ from tests.servers.scripted import Peer, Received
 @pytest.fixture
 async def client(connect: Connect, dovecot: Dovecot, mailuser: User) -> Client:
     """Give a client that uses the capability."""
-    client = await connect(dovecot, mailuser)
+    account = (await connect(dovecot, mailuser)).account
+    client = Client(account, registry=Registry(TYPES, (*METHODS, MDN_PARSE)))
     client.using.append(MDN)
     client.capabilities |= {MDN}
     return client
@@ -141,7 +144,6 @@ async def test_what_can_not_be_asked_for_is_refused(
 
 
 async def test_the_capability_is_needed(client: Client) -> None:
-    assert session_capabilities()[MDN] == account_capabilities(client.account)[MDN] == {}
     client.using.remove(MDN)
     with pytest.raises(Refused) as refused:
         await client.call("MDN/parse", blobIds=[])

@@ -50,6 +50,7 @@ class Submission:
         self._queue = Queue(outbox, credentials_of, accounts.own)
         identities = Identities(durable, book)
         sending = Sending(outbox, self._queue, identities, credentials_of, any_from)
+        self.sending = sending
         self.types: tuple[DataType, ...] = (identity(identities), email_submission(sending))
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config import SmtpUrl
-from gateway.ext.registry import METHODS, types
+from gateway.ext.registry import methods, types
 from gateway.ext.submission.addresses import AddressBook
 from gateway.ext.submission.service import SignIn, Submission
 from gateway.ext.submission.types import SUBMISSION
@@ -27,10 +27,14 @@ SECRET = b"x" * 32
 
 
 class SendingClient(Client):
-    """A user who sends from LOGIN@example.org; `identity` is the id of that Identity."""
+    """A user who sends from LOGIN@example.org; `identity` is the id of that Identity.
+
+    service: what the gateway sends with.
+    """
 
     identity: str
     address: str
+    service: Submission
 
     async def draft(self, **properties: Any) -> str:
         """A new Email in the inbox, of the user, to rcpt@example.net; its id."""
@@ -85,7 +89,8 @@ async def sending(
     working = asyncio.create_task(submission.run())
     try:
         account = await accounts.login(user.username, user.password, "10.0.0.1")
-        client = SendingClient(account, accounts, Registry(types(submission), METHODS))
+        client = SendingClient(account, accounts, Registry(types(submission), methods(submission)))
+        client.service = submission
         client.using = [MAIL, SUBMISSION]
         client.capabilities |= {SUBMISSION}
         (shown,) = (await client.call("Identity/get", ids=None))["list"]
