@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway.ext.record_methods import changes as changes_of
 from gateway.ext.record_methods import spliced, touched
+from gateway.ext.submission.feedback import follow
 from gateway.ext.submission.outbox import Outbox
 from gateway.ext.submission.submissions import Submission, all_of
 from gateway.jmap.kinds import ID_LIST, STRING, UTC_DATE
@@ -28,6 +29,7 @@ from gateway.mail.email_filter import timestamp
 from gateway.mail.query_state import query_state, state_in
 from gateway.mail.results import ListResults
 from gateway.sync.account import Account
+from gateway.sync.records import Kept
 
 
 class SubmissionReading:
@@ -36,10 +38,16 @@ class SubmissionReading:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
+    async def _held(self, account: Account) -> Kept:
+        """Who asks wants to be told of what becomes of them, too."""
+        kept = await self._outbox.held(account.id)
+        follow(self._outbox, account, kept)
+        return kept
+
     @backend
     async def load(self, account: Account, request: GetRequest) -> GetResult:
         """RFC 8621 §7.1."""
-        kept = await self._outbox.held(account.id)
+        kept = await self._held(account)
         records = {}
         for id_, each in all_of(kept).items():
             members = each.members(id_)
@@ -49,12 +57,12 @@ class SubmissionReading:
     @backend
     async def changes(self, account: Account, request: ChangesRequest) -> ChangesResult:
         """RFC 8621 §7.2."""
-        return changes_of(await self._outbox.held(account.id), request)
+        return changes_of(await self._held(account), request)
 
     @backend
     async def query(self, account: Account, request: QueryRequest) -> ListResults:
         """RFC 8621 §7.3."""
-        kept = await self._outbox.held(account.id)
+        kept = await self._held(account)
         return ListResults(query_state(request, kept.state), _matching(all_of(kept), request))
 
     @backend
@@ -62,7 +70,7 @@ class SubmissionReading:
         self, account: Account, request: QueryChangesRequest
     ) -> QueryChangesResult:
         """RFC 8621 §7.4."""
-        kept = await self._outbox.held(account.id)
+        kept = await self._held(account)
         changed = touched(kept, state_in(request.since_query_state, request.query))
         results = _matching(all_of(kept), request.query)
         removed, added = spliced(results, changed)

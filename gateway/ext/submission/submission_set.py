@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgpack
 
 from gateway.ext.submission import envelope as envelopes
+from gateway.ext.submission import feedback
 from gateway.ext.submission.addresses import Permitted
 from gateway.ext.submission.envelope import Envelope
 from gateway.ext.submission.identities import Held, Identities
@@ -132,6 +133,7 @@ class SubmissionSetting:
             told = {name: members[name] for name in _TOLD if members[name] != asked.get(name)}
             results[creation_id] = {"id": id_, **told, **_EMPTY}
         self._kept = await self._outbox.held(self.account.id)
+        feedback.follow(self._outbox, self.account, self._kept)
         return results
 
     async def _send(

@@ -52,6 +52,11 @@ class Delivery:
             "displayed": self.displayed,
         }
 
+    @staticmethod
+    def of(shown: Mapping[str, str]) -> Delivery:
+        """Inverse of `shown`."""
+        return Delivery(shown["smtpReply"], shown["delivered"], shown["displayed"])
+
 
 class Creation(NamedTuple):
     """What a creation has in common with another that is the same, or may be."""
