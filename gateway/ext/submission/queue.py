@@ -23,7 +23,6 @@ from gateway.ext.submission.outbox import (
     Outbox,
     UnknownEnd,
     kept_alive,
-    put_if_there,
 )
 from gateway.ext.submission.submissions import (
     CANCELED,
@@ -261,12 +260,14 @@ class Queue:
         await self._forget(entry)
 
     async def _change(self, entry: Due, edit: Callable[[Submission], Submission]) -> None:
-        """What has become of it, for the client, if there is still an EmailSubmission of it."""
+        """What has become of it, for the client, if it still wants to know and does not."""
         id_ = entry.submission_id
 
         def edited(kept: Kept) -> Kept:
             value = kept.value(id_)
-            return kept if value is None else put_if_there(kept, id_, edit(Submission.of(value)))
+            if value is None or value["undo_status"] != PENDING:
+                return kept
+            return kept.put(id_, edit(Submission.of(value)).value)
 
         await self._outbox.records(entry.account_id).change(edited)
         account = self._account_of(entry.account_id)
