@@ -13,17 +13,26 @@ from typing import Final
 
 import numpy as np
 
+from gateway.imap.errors import ImapError
 from gateway.mime.reports import is_report
+from gateway.obs.log import get_logger
 from gateway.sync.background import Background
 from gateway.sync.content import Content, Want
 from gateway.sync.data import AccountData
+from gateway.sync.errors import NotCommitted
 
 Tell = Callable[[str], Awaitable[None]]
-"""Takes the id of an Email that is a report. If it raises, all are told again after a while."""
+"""Takes the id of an Email that is a report.
+
+If it raises ImapError or NotCommitted it is told again after a while, and so are all that were told
+along with it.
+"""
 
 TELL_DEADLINE: Final = 60.0
 RETRY_SECONDS: Final = 60.0
 _SLICE: Final = 256
+
+log = get_logger(__name__)
 
 
 class Reports:
@@ -67,18 +76,26 @@ class Reports:
         # A failure is noted as one before it can happen, whatever it will be.
         self._not_before = time.monotonic() + RETRY_SECONDS
         while self._is_behind():
-            start, end, since = self._done, self._data.committed.rows, self._since
-            emails = self._data.emails
-            recent = emails.visible()[start:end] & (emails.received[start:end] >= since)
-            rows = start + np.flatnonzero(recent)
-            order = np.argsort(emails.received[rows], kind="stable")
-            for row in await self._found(rows[order].tolist()):
-                async with asyncio.timeout(TELL_DEADLINE):
-                    if self._tell is not None:
-                        await self._tell(emails.id(row))
-            if since == self._since:  # else somebody wants to know of earlier ones
-                self._done = end
+            try:
+                await self._tell_next()
+            except (ImapError, NotCommitted, TimeoutError) as error:
+                log.warning("reports_not_told", reason=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
         self._not_before = 0.0
+
+    async def _tell_next(self) -> None:
+        """Tell of the reports among all rows that are there now. Raises what telling raises."""
+        start, end, since = self._done, self._data.committed.rows, self._since
+        emails = self._data.emails
+        recent = emails.visible()[start:end] & (emails.received[start:end] >= since)
+        rows = start + np.flatnonzero(recent)
+        order = np.argsort(emails.received[rows], kind="stable")
+        for row in await self._found(rows[order].tolist()):
+            async with asyncio.timeout(TELL_DEADLINE):
+                if self._tell is not None:
+                    await self._tell(emails.id(row))
+        if since == self._since:  # else somebody wants to know of earlier ones
+            self._done = end
 
     async def _found(self, rows: list[int]) -> list[int]:
         """Those that are reports. Raises ImapError."""

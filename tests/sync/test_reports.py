@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.imap.errors import ConnectionLost
 from gateway.sync import reports as reports_module
+from gateway.sync.errors import NotCommitted
 from tests.mail.client import Client, connected
 from tests.mail.messages import mail
 from tests.mime.dsns import bounce
@@ -31,20 +33,20 @@ async def client(dovecot: Dovecot, mailuser: User, tmp_path: Path) -> AsyncItera
 
 
 class Told:
-    """Notes what it is told; the first `failures` times it fails."""
+    """Notes what it is told; the first time it raises `failure`, if there is one."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failure: Exception | None = None) -> None:
         self.ids: list[str] = []
-        self._failures = failures
+        self._failure = failure
         self._news = asyncio.Condition()
 
     async def __call__(self, email_id: str) -> None:
         async with self._news:
             self.ids.append(email_id)
             self._news.notify_all()
-        if self._failures:
-            self._failures -= 1
-            raise OSError("not now")
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     async def until(self, count: int) -> list[str]:
         """All that was told, once it is so many."""
@@ -96,18 +98,34 @@ async def test_reports_that_are_there_are_told_from_a_time_on(
     assert await later.until(1) == [(await ids(client))[-1]]
 
 
+@pytest.mark.parametrize("failure", [NotCommitted("not now"), ConnectionLost("gone")])
 async def test_what_could_not_be_taken_is_told_again(
+    client: Client,
+    dovecot: Dovecot,
+    mailuser: User,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+) -> None:
+    monkeypatch.setattr(reports_module, "RETRY_SECONDS", 0.0)
+    dovecot.append(mailuser, "INBOX", bounce())
+    (report,) = await ids(client)
+    told = Told(failure)
+    client.account.reports.follow(told, since=0)
+    assert await told.until(2) == [report, report]
+
+
+async def test_a_defect_does_not_end_it(
     client: Client, dovecot: Dovecot, mailuser: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reports_module, "RETRY_SECONDS", 0.0)
     dovecot.append(mailuser, "INBOX", bounce())
     (report,) = await ids(client)
-    told = Told(failures=1)
+    told = Told(RuntimeError("a defect"))
     client.account.reports.follow(told, since=0)
     await told.until(1)
     while len(told.ids) < 2:
         await client.account.fresh()
-    assert told.ids[:2] == [report, report]
+    assert told.ids == [report, report]
 
 
 async def test_who_left_is_told_nothing(client: Client, dovecot: Dovecot, mailuser: User) -> None:

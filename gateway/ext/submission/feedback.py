@@ -12,7 +12,7 @@ from gateway.mime.report_news import MDN, Sent, SentReport, matched, tidings, up
 from gateway.obs.log import get_logger
 from gateway.sync import ids
 from gateway.sync.account import Account
-from gateway.sync.errors import MessageGone
+from gateway.sync.errors import MessageGone, NotCommitted
 from gateway.sync.records import Kept
 from gateway.sync.turns import off_loop
 
@@ -68,11 +68,16 @@ def _sent(kept: Kept) -> list[Sent]:
 
 
 def noted(kept: Kept, report: SentReport | None, blob_id: str) -> Kept:
-    """The same with what a report tells, once."""
+    """The same with what a report tells, once.
+
+    Raises NotCommitted while what became of the message is still to be noted.
+    """
     value = kept.value(report.id) if report is not None else None
     if report is None or value is None:
         return kept
     old = Submission.of(value)
+    if old.is_sending:
+        raise NotCommitted("the report has overtaken the answer of the submission server")
     blob_ids = old.mdn_blob_ids if report.kind == MDN else old.dsn_blob_ids
     if blob_id in blob_ids or len(blob_ids) >= _MAX_REPORTS:
         return kept

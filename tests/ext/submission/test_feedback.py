@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import imaplib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from gateway.ext.submission.feedback import noted
+from gateway.ext.submission.submissions import Creation, Delivery, Submission
+from gateway.mime.report_news import News, SentReport
+from gateway.sync.errors import NotCommitted
+from gateway.sync.records import Kept
 from tests.ext.submission.sending import SendingClient
 from tests.servers.dovecot import Dovecot
 
@@ -154,3 +160,17 @@ async def test_a_report_about_what_others_have_sent_changes_nothing(
     deliver(MDN.format(sender=sender.address, number=2, message_id=message_id))
     after = await _changed(sender, before["id"], before)
     assert len(after["mdnBlobIds"]) == 1
+
+
+def test_a_report_waits_for_the_answer_that_it_has_overtaken() -> None:
+    envelope = {"mailFrom": None, "rcptTo": [{"email": "rcpt@example.net", "parameters": None}]}
+    creation = Creation(b"", b"")
+    sent = Submission("i", "E", "T", envelope, 0.0, "final", creation, None, 0.0)
+    kept = Kept("epoch").put("S1", replace(sent, sending_until=1.0).value)
+    report = SentReport("S1", "dsn", {"rcpt@example.net": News("550 no", "no")})
+    with pytest.raises(NotCommitted):
+        noted(kept, report, "mE1")
+    kept = kept.put("S1", sent.ended({"rcpt@example.net": Delivery("250 ok")}).value)
+    after = Submission.of(noted(kept, report, "mE1").value("S1") or {})
+    assert after.delivery == {"rcpt@example.net": Delivery("550 no", "no")}
+    assert after.dsn_blob_ids == ("mE1",)
