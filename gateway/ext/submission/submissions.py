@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.sync.records import Kept, Value
 
-LEASE_SECONDS: Final = 30.0
+LEASE_SECONDS: Final = 6.0
 """For so long a node's word that it is sending holds."""
 KEPT_SECONDS: Final = 30 * 24 * 3600.0
 """So long an EmailSubmission is kept after it has left, for reports to come."""
