@@ -149,7 +149,7 @@ class _Sender:
         """Raises SetError when it was not sent, NotCommitted."""
         begun = False
 
-        async def before_data() -> None:
+        async def before_end() -> None:
             nonlocal begun
             await self._records.change(lambda kept: _begun(kept, made.email_id, time.time()))
             begun = True
@@ -159,7 +159,7 @@ class _Sender:
         credentials = self._sending.credentials_of(self._account.username)
         envid = "N" + secrets.token_hex(10)
         try:
-            await self._sending.outbox.transmit(credentials, envelope, message, envid, before_data)
+            await self._sending.outbox.transmit(credentials, envelope, message, envid, before_end)
         except UnknownEnd:
             log.warning("mdn_end_unknown")  # it is not to be sent twice, so it counts as sent
         except NotSent as failure:

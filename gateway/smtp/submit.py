@@ -66,12 +66,13 @@ async def submit(
     recipients: Sequence[Rcpt],
     message: Message,
     envid: str,
-    before_data: Callable[[], Awaitable[None]],
+    before_end: Callable[[], Awaitable[None]],
 ) -> Taken:
     """Hand a message to the server, for all of its recipients or for none.
 
-    `before_data` is awaited when the envelope is agreed on; what it raises is raised, and the
-    message is not sent. Raises SmtpError (it was not taken), UnknownEnd, BadAddress, BadParameter.
+    `before_end` is awaited when all but the end of the message has been sent; what it raises is
+    raised, and without its end the server does not take the message. Raises SmtpError (it was not
+    taken), UnknownEnd, BadAddress, BadParameter.
     """
     async with connected(server, credentials) as link:
         commands = _commands(link.offer, mail, recipients, message, envid)
@@ -79,8 +80,9 @@ async def submit(
         _check_sender(replies[0], message)
         accepted = dict(zip((each.email for each in recipients), replies[1:], strict=True))
         _check_recipients(accepted)
-        await before_data()
-        reply = await _data(link, server, message)
+        await _data(link, server, message)
+        await before_end()
+        reply = await _end(link, server)
         return Taken(accepted, reply, link.offer)
 
 
@@ -141,8 +143,8 @@ def _check_recipients(replies: Mapping[str, Reply]) -> None:
 # --- the message --------------------------------------------------------------------------------
 
 
-async def _data(link: Link, server: Server, message: Message) -> Reply:
-    """The positive reply to the message. Raises SmtpError, UnknownEnd."""
+async def _data(link: Link, server: Server, message: Message) -> None:
+    """Send all but the end. Raises SmtpError."""
     await link.send(b"DATA\r\n", server.command_seconds)
     reply = await link.reply(server.command_seconds)
     if reply.code != 354:
@@ -153,13 +155,13 @@ async def _data(link: Link, server: Server, message: Message) -> Reply:
         if link.has_news:  # it does not want the rest
             raise _refused(await link.reply(server.command_seconds))
     await link.send(stuffing.finish(), server.command_seconds)
-    if link.has_news:
-        raise _refused(await link.reply(server.command_seconds))
-    return await _end(link, server)
 
 
 async def _end(link: Link, server: Server) -> Reply:
-    """Send the line that ends the message. From here on it may be taken."""
+    """The positive reply to the message. Raises SmtpError, UnknownEnd."""
+    if link.has_news:
+        raise _refused(await link.reply(server.command_seconds))
+    # From here on it may be taken.
     try:
         await link.send(b".\r\n", server.data_seconds)
         reply = await link.reply(server.data_seconds)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.kill import send_runner
 from tests.kill.campaign import Campaign
 from tests.kill.runner import table
+from tests.kill.sending import Sending
 from tests.kill.target import Target
 from tests.oracle import steps
 from tests.oracle.stores import StoreKind
@@ -21,3 +25,9 @@ def test_nothing_is_lost_or_doubled_by_a_kill(step: str, store: StoreKind) -> No
         target.close()
     assert not tally.violations, "\n".join(tally.violations)
     assert tally.count == len(tally.ready) == 6, table(tally)
+
+
+async def test_nothing_is_sent_twice_by_a_kill_or_a_lost_answer(tmp_path: Path) -> None:
+    sent = await Sending(tmp_path, "sqlite", "1").run(8, lambda _: None)
+    assert not sent.violations, "\n".join(sent.violations)
+    assert sent.messages.total() == 8, send_runner.table(sent)

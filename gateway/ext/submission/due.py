@@ -28,8 +28,8 @@ class Due:
 
     at: when it is to leave, or to be tried again; since: when it was to leave first; made: when it
     came here. is_told: there is an EmailSubmission, or there was until the client destroyed it.
-    claimed_until: up to when a node, `by`, says that it is at it, 0 when none is; began_data:
-    whether the message itself is being sent. canceled: it is not to leave any more.
+    claimed_until: up to when a node, `by`, says that it is at it, 0 when none is; may_have_left:
+    whether the end of the message was about to be sent. canceled: it is not to leave any more.
     """
 
     account_id: str
@@ -42,7 +42,7 @@ class Due:
     tries: int = 0
     by: str = ""
     claimed_until: float = 0.0
-    began_data: bool = False
+    may_have_left: bool = False
     canceled: bool = False
 
     @property
@@ -56,7 +56,7 @@ class Due:
             return None
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**self.tries)
         return replace(
-            self, at=now + pause, tries=self.tries + 1, claimed_until=0.0, began_data=False
+            self, at=now + pause, tries=self.tries + 1, claimed_until=0.0, may_have_left=False
         )
 
 

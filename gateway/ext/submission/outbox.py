@@ -1,7 +1,7 @@
 """RFC 8621 §7.5, design §10: sends messages, each of them once.
 
-Before the message itself is sent, it is written down that this is about to happen; what became of
-it is written down after. Between the two, nobody can know, and what is found so is not sent again.
+Before the end of a message is sent, without which no server takes it, that is written down, and
+what became of it after. Between the two nobody can know, and what is found so is not sent again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _REMEMBERED: Final = 10_000
 
 log = get_logger(__name__)
 
-BeforeData = Callable[[], Awaitable[None]]
+BeforeEnd = Callable[[], Awaitable[None]]
 
 
 class NotSent(Exception):
@@ -72,12 +72,12 @@ class Transmitter(Protocol):
         envelope: Envelope,
         message: Outgoing,
         envid: str,
-        before_data: BeforeData,
+        before_end: BeforeEnd,
     ) -> Mapping[str, Delivery]:
         """What became of it, by recipient: all of them took it.
 
-        `before_data` is awaited when all else is agreed on, and the message itself not begun; what
-        it raises is raised, and nothing was sent. Raises NotSent, UnknownEnd.
+        `before_end` is awaited when all but the end of the message has been sent: what it raises
+        is raised, and the message not taken. Raises NotSent, UnknownEnd.
         """
         ...
 
@@ -157,14 +157,14 @@ class Outbox:
             await self.tell(account)
 
     async def _sent(self, id_: str, records: Records, letter: Letter) -> Submission:
-        async def before_data() -> None:
+        async def before_end() -> None:
             await records.change(lambda kept: self._begun(kept, id_, letter.submission))
 
         submission = letter.submission
         try:
             async with kept_alive(lambda: records.change(lambda kept: _alive(kept, id_))):
                 delivery = await self.transmit(
-                    letter.credentials, letter.envelope, letter.message, id_, before_data
+                    letter.credentials, letter.envelope, letter.message, id_, before_end
                 )
             ended = submission.ended(delivery)
         except UnknownEnd:

@@ -124,7 +124,7 @@ class Queue:
 
         def edit(kept: Kept) -> Kept:
             entry = due.entry(kept, id_)
-            if entry is None or entry.claimed_until > time.time() or entry.began_data:
+            if entry is None or entry.claimed_until > time.time() or entry.may_have_left:
                 return kept
             return kept.put(id_, replace(entry, canceled=True, claimed_until=0.0).value)
 
@@ -170,7 +170,7 @@ class Queue:
         try:
             if entry.canceled:
                 await self._end_canceled(entry)
-            elif entry.began_data:  # by a node that has fallen silent since
+            elif entry.may_have_left:  # by a node that has fallen silent since
                 await self._change(entry, Submission.with_unknown_end)
                 await self._forget(entry)
             elif await self._claim(entry):
@@ -204,13 +204,13 @@ class Queue:
         if credentials is not None:
             credentials = self._credentials_of(entry.username) or credentials
 
-        async def before_data() -> None:
-            await self._renew(id_, began_data=True)
+        async def before_end() -> None:
+            await self._renew(id_, may_have_left=True)
 
         try:
             async with kept_alive(lambda: self._renew(id_)):
                 delivery = await self._outbox.transmit(
-                    credentials, envelope, message, id_, before_data
+                    credentials, envelope, message, id_, before_end
                 )
         except NotSent as failure:
             await self._not_sent(entry, failure)
@@ -231,15 +231,15 @@ class Queue:
         later = replace(entry, at=now + 1.0, claimed_until=0.0)
         await self._due.change(lambda kept: kept.put(entry.submission_id, later.value))
 
-    async def _renew(self, id_: str, *, began_data: bool = False) -> None:
+    async def _renew(self, id_: str, *, may_have_left: bool = False) -> None:
         """Say that this node is at it. Raises NotCommitted if another one says so, too."""
 
         def edit(kept: Kept) -> Kept:
             entry = due.entry(kept, id_)
             if entry is None or entry.by != self._node:
                 raise NotCommitted("another node is at it")
-            until, began = time.time() + LEASE_SECONDS, entry.began_data or began_data
-            return kept.put(id_, replace(entry, claimed_until=until, began_data=began).value)
+            until, began = time.time() + LEASE_SECONDS, entry.may_have_left or may_have_left
+            return kept.put(id_, replace(entry, claimed_until=until, may_have_left=began).value)
 
         await self._due.change(edit)
 
@@ -282,7 +282,7 @@ class Queue:
 def _is_ready(entry: Due, now: float) -> bool:
     if entry.claimed_until > now:
         return False
-    return entry.canceled or entry.began_data or entry.at <= now
+    return entry.canceled or entry.may_have_left or entry.at <= now
 
 
 def _reply(failure: NotSent) -> str:

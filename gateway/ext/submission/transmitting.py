@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.ext.submission.envelope import Envelope
-from gateway.ext.submission.outbox import BeforeData, NotSent, UnknownEnd
+from gateway.ext.submission.outbox import BeforeEnd, NotSent, UnknownEnd
 from gateway.ext.submission.outgoing import Outgoing
 from gateway.ext.submission.queue import MAX_DELAY_SECONDS
 from gateway.ext.submission.submissions import Delivery
@@ -70,7 +70,7 @@ class Smtp:
         envelope: Envelope,
         message: Outgoing,
         envid: str,
-        before_data: BeforeData,
+        before_end: BeforeEnd,
     ) -> Mapping[str, Delivery]:
         """See Transmitter.transmit."""
         sender = envelope.mail_from
@@ -84,7 +84,7 @@ class Smtp:
                 recipients,
                 Message(message.octets, message.is_8bit, message.chunks),
                 envid,
-                before_data,
+                before_end,
             )
         except errors.UnknownEnd as error:
             raise UnknownEnd(str(error)) from error

@@ -279,7 +279,7 @@ async def test_what_a_gateway_left_in_the_middle_is_told_and_not_tried_again(
         held = await _later(client, subject="held")
         sent = (await client.submit(await client.draft(subject="sent")))["id"]
         account_id = client.account.id
-    await _due_now(store, held, by="another", began_data=True, claimed_until=time.time() - 1)
+    await _due_now(store, held, by="another", may_have_left=True, claimed_until=time.time() - 1)
 
     def leave(kept: Kept) -> Kept:
         submission = Submission.of(kept.value(sent) or {})
