@@ -15,7 +15,7 @@ from gateway.mail.backend import backend
 from gateway.mail.blob import BlobTooLarge
 from gateway.mail.body_values import MAX_VALUES_OCTETS
 from gateway.mail.named_emails import named_emails
-from gateway.mime import disposition, headers, reports
+from gateway.mime import disposition, reports
 from gateway.sync.account import Account
 from gateway.sync.errors import MessageGone
 from gateway.sync.turns import off_loop
@@ -90,8 +90,7 @@ def _notification(octets: bytes) -> _Read | None:
     told = disposition.of_report(report) if report is not None else None
     if report is None or told is None:
         return None
-    named = headers.message_ids((told.original_message_id or "").encode())
-    return _Read(described(report, told), named[0] if named else None)
+    return _Read(described(report, told), told.message_id)
 
 
 def _only(named: dict[str, list[str]], message_id: str | None) -> str | None:

@@ -42,6 +42,8 @@ KEPT_SECONDS: Final = 30 * 24 * 3600.0
 MAX_KEPT: Final = 1_000
 """So many that have left are remembered, for so long: by then the keyword has been set."""
 _WHOLE_DOMAIN: Final = "*@"
+# RFC 8621 §4.6: of an Email.
+_CHANGEABLE: Final = frozenset({"keywords", "mailboxIds"})
 
 _ARGUMENTS: Final = (
     Argument("accountId", ID),
@@ -103,10 +105,13 @@ def _updates(checked: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _sets_keyword(patch: Mapping[str, Any]) -> bool:
-    keywords = patch.get("keywords")
-    if isinstance(keywords, dict):
-        return keywords.get(SENT) is True
-    return patch.get(f"keywords/{SENT}") is True
+    """Whether it does when it is applied, which it is as a whole or not at all."""
+    if not all(name.partition("/")[0] in _CHANGEABLE for name in patch):
+        return False
+    keywords = patch.get("keywords", {})
+    if any(name.startswith("keywords/") for name in patch):
+        return "keywords" not in patch and patch.get(f"keywords/{SENT}") is True
+    return isinstance(keywords, dict) and keywords.get(SENT) is True
 
 
 class _Sender:
@@ -165,7 +170,14 @@ class _Sender:
         except NotSent as failure:
             if begun:
                 await self._records.change(lambda kept: kept.without(made.email_id))
-            raise failure.error from failure
+            raise _error(failure.error) from failure
+
+
+def _error(error: SetError) -> SetError:
+    """RFC 9007 §2.1 has another name for a server that takes nothing from nobody."""
+    if error.type == "forbiddenMailFrom":
+        return SetError("forbidden", error.description)
+    return error
 
 
 def _begun(kept: Kept, email_id: str, now: float) -> Kept:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.mime import reports, words
+from gateway.mime import headers, reports, words
 from gateway.mime.reports import Report, value_of
 
 TYPES: Final = frozenset({"deleted", "dispatched", "displayed", "processed"})
 ACTION_MODES: Final = frozenset({"manual-action", "automatic-action"})
 SENDING_MODES: Final = frozenset({"mdn-sent-manually", "mdn-sent-automatically"})
+_BARE: Final = re.compile(r"[^\s<>@]++@[^\s<>@]++")
 KNOWN: Final = frozenset(
     {
         *("reporting-ua", "mdn-gateway", "original-recipient", "final-recipient"),
@@ -36,6 +38,14 @@ class Disposition:
     original_message_id: str | None
     errors: tuple[str, ...]
     further: tuple[tuple[str, str], ...]
+
+    @property
+    def message_id(self) -> str | None:
+        """The Message-ID of what it is about, without brackets; some leave these out."""
+        value = self.original_message_id or ""
+        if named := headers.message_ids(value.encode()):
+            return named[0]
+        return value if _BARE.fullmatch(value) else None
 
 
 def of_report(report: Report) -> Disposition | None:

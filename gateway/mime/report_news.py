@@ -95,8 +95,7 @@ def tidings(octets: bytes) -> Tidings | None:
         told = tuple(map(_of_delivery, status.recipients))
         return Tidings(DSN, status.envelope_id, enclosed, told)
     if (mdn := disposition.of_report(report)) is not None:
-        named = headers.message_ids((mdn.original_message_id or "").encode())
-        return Tidings(MDN, None, named[0] if named else enclosed, (_of_disposition(mdn),))
+        return Tidings(MDN, None, mdn.message_id or enclosed, (_of_disposition(mdn),))
     return None
 
 

@@ -159,6 +159,27 @@ def test_what_was_done_with_a_message_is_told() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "message_id"),
+    [
+        ("<a@example.test>", "a@example.test"),
+        (" (x) <a@example.test> <b@example.test>", "a@example.test"),
+        ("a@example.test", "a@example.test"),
+        ("a b@example.test", None),
+        ("<>", None),
+        ("a", None),
+    ],
+)
+def test_the_message_it_is_about(written: str, message_id: str | None) -> None:
+    fields = _NOTIFICATION.replace("<199509192301.23456@example.test>", written)
+    fields = fields.replace("{disposition}", "manual-action/MDN-sent-manually; displayed")
+    found = reports.parse(crlf(fields))
+    assert found is not None
+    told = disposition.of_report(found)
+    assert told is not None
+    assert told.message_id == message_id
+
+
 def test_comments_are_no_part_of_what_was_done() -> None:
     """RFC 8098 §3.1.1."""
     told = "(by (a) hand) automatic-action / MDN-sent-automatically; (not read) deleted (!)"

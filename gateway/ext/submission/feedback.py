@@ -41,6 +41,9 @@ def follow(outbox: Outbox, account: Account, kept: Kept) -> None:
 async def _note(outbox: Outbox, account: Account, email_id: str) -> None:
     """Raises ImapError, NotCommitted."""
     blob_id = ids.message_blob_id(email_id)
+    before = await outbox.records(account.id).load()
+    if any(blob_id in each.dsn_blob_ids + each.mdn_blob_ids for each in all_of(before).values()):
+        return  # told again, since the gateway was started anew
     try:
         blob = await open_blob(account, blob_id)
         octets = await blob.read(_MAX_REPORT_OCTETS) if blob is not None else b""
@@ -49,7 +52,6 @@ async def _note(outbox: Outbox, account: Account, email_id: str) -> None:
     told = await off_loop(len(octets), tidings, octets)
     if told is None:
         return
-    before = await outbox.records(account.id).load()
     kept = await outbox.records(account.id).change(
         lambda kept: noted(kept, matched(told, _sent(kept)), blob_id)
     )

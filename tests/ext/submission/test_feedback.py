@@ -12,7 +12,9 @@ import pytest
 
 from gateway.ext.submission.feedback import noted
 from gateway.ext.submission.submissions import Creation, Delivery, Submission
+from gateway.mail.blob import Blob, open_blob
 from gateway.mime.report_news import News, SentReport
+from gateway.sync.account import Account
 from gateway.sync.errors import NotCommitted
 from gateway.sync.records import Kept
 from tests.ext.submission.sending import SendingClient
@@ -160,6 +162,26 @@ async def test_a_report_about_what_others_have_sent_changes_nothing(
     deliver(MDN.format(sender=sender.address, number=2, message_id=message_id))
     after = await _changed(sender, before["id"], before)
     assert len(after["mdnBlobIds"]) == 1
+
+
+async def test_what_was_noted_is_not_read_again(
+    sender: SendingClient, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, message_id = await _sent(sender)
+    deliver(MDN.format(sender=sender.address, number=1, message_id=message_id))
+    noted_once = await _changed(sender, before["id"], before)
+    read: list[str] = []
+
+    async def counted(account: Account, blob_id: str) -> Blob | None:
+        read.append(blob_id)
+        return await open_blob(account, blob_id)
+
+    monkeypatch.setattr("gateway.ext.submission.feedback.open_blob", counted)
+    sender.account.reports.leave()  # as if the gateway had been started anew
+    deliver(MDN.format(sender=sender.address, number=2, message_id=message_id))
+    after = await _changed(sender, before["id"], noted_once)
+    assert read == after["mdnBlobIds"][1:]
+    assert len(read) == 1
 
 
 def test_a_report_waits_for_the_answer_that_it_has_overtaken() -> None:

@@ -146,6 +146,13 @@ async def test_one_that_was_refused_may_be_sent_later(
     assert len(smtp.messages) == 1
 
 
+async def test_a_server_that_takes_nothing_from_nobody_forbids_it(
+    sender: SendingClient, smtp: SmtpServer, email_id: str
+) -> None:
+    smtp.script.steps["MAIL"] = say("553 5.7.1 sender address rejected")
+    assert (await refusal(sender, email_id))["type"] == "forbidden"
+
+
 async def test_one_of_which_nobody_knows_whether_it_was_taken_is_not_sent_again(
     sender: SendingClient, smtp: SmtpServer, email_id: str
 ) -> None:
@@ -236,6 +243,9 @@ async def test_what_fails_does_not_hide_what_was_sent(
         {"#k": {"keywords/$mdnsent": None}},
         {"#k": {"keywords/$seen": True}},
         {"#k": {"keywords": {"$seen": True}}},
+        {"#k": {"keywords": None}},
+        {"#k": {"keywords": {"$mdnsent": True}, "keywords/$mdnsent": True}},
+        {"#k": {"keywords/$mdnsent": True, "subject": "x"}},
     ],
 )
 async def test_the_keyword_must_be_set(
