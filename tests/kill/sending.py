@@ -11,6 +11,7 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -33,6 +34,9 @@ _WEIGHTS: Final = (1, 1, 1, 2, 2, 6, 8, 4)
 _LONGEST_PAUSE: Final = 0.012
 _ASK_SECONDS: Final = 60.0
 _UNKNOWN: Final = "451 4.4.2 "
+
+Answers = list[dict[str, Any]]
+"""The arguments of the responses to the calls of a request."""
 
 
 @dataclass(slots=True)
@@ -138,8 +142,9 @@ class _Campaign:
             submit["s"]["emailId"] = made[0]["created"]["draft"]["id"]
             calls = []
         calls.append(["EmailSubmission/set", {"create": submit}, "1"])
-        how = await self._disturb(http, calls, rng)
-        created = (await self._until_answered(http, calls))["s"]
+        how, answers = await self._disturb(http, calls, rng)
+        # Whoever has an answer asks no more.
+        created = (answers or await self._until_answered(http, calls))[-1]["created"]["s"]
         taken = sum(subject.encode() + b"\r\n" in each.octets for each in self._smtp.messages)
         (shown,) = (
             await self._ask(http, [["EmailSubmission/get", {"ids": [created["id"]]}, "0"]])
@@ -160,25 +165,29 @@ class _Campaign:
 
     # --- what comes between ----------------------------------------------------------------------
 
-    async def _disturb(self, http: aiohttp.ClientSession, calls: list[Any], rng: Random) -> str:
+    async def _disturb(
+        self, http: aiohttp.ClientSession, calls: list[Any], rng: Random
+    ) -> tuple[str, Answers | None]:
+        """What was done, and the answers if there were any all the same."""
         if rng.random() < 0.35:
             return await self._lose(http, calls, rng.random() * _LONGEST_PAUSE * 4)
         (step,) = rng.choices(_STEPS, _WEIGHTS)
         pause = rng.choice((0.0, 0.0, rng.random() * _LONGEST_PAUSE))
         return await self._kill(http, calls, step, pause)
 
-    async def _lose(self, http: aiohttp.ClientSession, calls: list[Any], seconds: float) -> str:
+    async def _lose(
+        self, http: aiohttp.ClientSession, calls: list[Any], seconds: float
+    ) -> tuple[str, Answers | None]:
         """Leave before the answer comes."""
         try:
             async with asyncio.timeout(seconds):
-                await self._ask(http, calls)
+                return "answered", await self._ask(http, calls)
         except TimeoutError:
-            return "the client left"
-        return "answered"
+            return "the client left", None
 
     async def _kill(
         self, http: aiohttp.ClientSession, calls: list[Any], step: str, pause: float
-    ) -> str:
+    ) -> tuple[str, Answers | None]:
         """Kill the gateway when the server has come to a step, or a moment later."""
         fired = False
 
@@ -193,23 +202,20 @@ class _Campaign:
                 self._gateway.shoot()
 
         self._smtp.before = before
-        try:
-            await self._ask(http, calls)
-            answered = True
-        except aiohttp.ClientError:
-            answered = False
+        answers = None
+        with suppress(aiohttp.ClientError):
+            answers = await self._ask(http, calls)
         self._smtp.before = None
         await asyncio.sleep(pause)
         if fired:
             await asyncio.to_thread(self._gateway.stop, signal.SIGKILL)
             self._gateway.start()
-        return f"killed at {step}{' or after' * bool(pause)}{', answered' * answered}"
+        how = f"killed at {step}{' or after' * bool(pause)}{', answered' * bool(answers)}"
+        return how, answers
 
     # --- requests --------------------------------------------------------------------------------
 
-    async def _until_answered(
-        self, http: aiohttp.ClientSession, calls: list[Any]
-    ) -> dict[str, Any]:
+    async def _until_answered(self, http: aiohttp.ClientSession, calls: list[Any]) -> Answers:
         """The same request until the message is created."""
         async with asyncio.timeout(_ASK_SECONDS):
             while True:
@@ -217,9 +223,8 @@ class _Campaign:
                     answers = await self._ask(http, calls)
                 except aiohttp.ClientError:
                     continue
-                created: dict[str, Any] | None = answers[-1].get("created")
-                if created is not None:
-                    return created
+                if answers[-1].get("created") is not None:
+                    return answers
 
     async def _url(self) -> str:
         host, port = await asyncio.to_thread(self._gateway.address)
@@ -230,7 +235,7 @@ class _Campaign:
             found: dict[str, Any] = await response.json()
             return found
 
-    async def _ask(self, http: aiohttp.ClientSession, calls: list[Any]) -> list[dict[str, Any]]:
+    async def _ask(self, http: aiohttp.ClientSession, calls: list[Any]) -> Answers:
         named = [
             [name, {"accountId": self._account, **arguments}, id_] for name, arguments, id_ in calls
         ]
