@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.auth.slots import NoSlot, Slots
 from gateway.http.body import Bodies, require_json
+from gateway.http.coding import coded
 from gateway.http.services import Account, Services, Share
 from gateway.http.session import session_of
 from gateway.http.uninterrupted import Uninterrupted
@@ -62,7 +63,8 @@ class Api:
         # The handler of a client that has gone was cancelled before.
         for tell in context.answered:
             tell()
-        return web.Response(body=b"".join(pieces), content_type="application/json")
+        body, fields = await coded(pieces, request.headers.get("Accept-Encoding", ""))
+        return web.Response(body=body, content_type="application/json", headers=fields)
 
     async def close(self, app: web.Application) -> None:
         """Let what changes something come to its end, when the server stops."""
