@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from gateway.ext import mdn_create
@@ -152,6 +153,7 @@ class _Sender:
 
     async def _transmit(self, made: Outgoing, message: leaving.Outgoing) -> None:
         """Raises SetError when it was not sent, NotCommitted."""
+        _check_unsent(await self._records.load(), made.email_id)
         begun = False
 
         async def before_end() -> None:
@@ -169,7 +171,8 @@ class _Sender:
             log.warning("mdn_end_unknown")  # it is not to be sent twice, so it counts as sent
         except NotSent as failure:
             if begun:
-                await self._records.change(lambda kept: kept.without(made.email_id))
+                with suppress(NotCommitted):  # then it can never be sent, which is the lesser evil
+                    await self._records.change(lambda kept: kept.without(made.email_id))
             raise _error(failure.error) from failure
 
 
@@ -180,10 +183,15 @@ def _error(error: SetError) -> SetError:
     return error
 
 
-def _begun(kept: Kept, email_id: str, now: float) -> Kept:
-    """The same with an MDN that is leaving, and without those of long ago. Raises SetError."""
+def _check_unsent(kept: Kept, email_id: str) -> None:
+    """Raises SetError."""
     if kept.value(email_id) is not None:
         raise SetError("mdnAlreadySent", "A notification about the Email was sent before.")
+
+
+def _begun(kept: Kept, email_id: str, now: float) -> Kept:
+    """The same with an MDN that is leaving, and without those of long ago. Raises SetError."""
+    _check_unsent(kept, email_id)
     for old in _old(kept, now):
         kept = kept.without(old)
     return kept.put(email_id, {"at": now})

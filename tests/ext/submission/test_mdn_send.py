@@ -115,6 +115,7 @@ async def test_no_second_one_is_sent(
     await sender.call("Email/set", update={email_id: {"keywords/$mdnsent": None}})
     assert (await refusal(sender, email_id))["type"] == "mdnAlreadySent"
     assert len(smtp.messages) == 1
+    assert [each.split(" ")[0] for each in smtp.commands].count("MAIL") == 1
 
 
 async def test_of_several_at_once_one_is_sent(
