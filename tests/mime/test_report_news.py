@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mime.report_news import DSN, MDN, News, Sent, SentReport, matched, tidings, updated
 from tests.mail.messages import mail
+from tests.mime import corpus
 from tests.mime.dsns import DELIVERED, EXCHANGE, EXIM, FAILED, GMAIL, LMTP, POSTFIX, bounce
 from tests.mime.mdns import LEAST, MESSAGE, about, notification
 
@@ -253,3 +256,10 @@ def test_what_became_of_a_delivery_is_final() -> None:
     displayed = updated(failed, News(displayed="yes"))
     assert displayed == failed | {"displayed": "yes"}
     assert updated(displayed, News()) == displayed
+
+
+def test_reports_of_all_kinds_of_servers_are_understood() -> None:
+    found = [told for octets in corpus.torture().values() if (told := tidings(octets))]
+    replies = [news.smtp_reply for told in found for _, news in told.told if news.smtp_reply]
+    assert replies
+    assert [reply for reply in replies if not re.match(r"[245]\d\d \S", reply)] == []
