@@ -1,7 +1,7 @@
 """RFC 9110 §8.4, §12.5.3: answers are sent in gzip to clients that take it.
 
-JSON of many Emails becomes a fifth of its size or less, which is what phones wait for. What is small
-anyway, and downloads, most of which are compressed already, are sent as they are.
+JSON of many Emails becomes a fifth of its size or less, which is what phones wait for. What is
+small anyway, and downloads, most of which are compressed already, are sent as they are.
 """
 
 from __future__ import annotations
