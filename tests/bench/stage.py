@@ -25,6 +25,7 @@ from tests.servers.dovecot_config import Options
 from tests.servers.process import Child, free_port
 
 CORE, MAIL = "urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"
+SUBMISSION = "urn:ietf:params:jmap:submission"
 _REQUEST_SECONDS = 120.0
 # When a gateway counts as idle.
 _IDLE_SECONDS = 6.0
@@ -77,7 +78,7 @@ class Stage:
 class Gateway:
     """A `jmap-gateway serve` with an empty store, of its own process."""
 
-    def __init__(self, imap_port: int) -> None:
+    def __init__(self, imap_port: int, further: dict[str, str]) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="jmap-gateway-bench-"))
         self._pid_file = self.directory / "pid"
         port = free_port()
@@ -86,6 +87,7 @@ class Gateway:
         settings = {
             "JMAP_GATEWAY_SERVER__ADMIN_LISTEN": f"127.0.0.1:{free_port()}",
             "JMAP_GATEWAY_SERVER__DATA_DIR": str(self.directory),
+            **further,
         }
         flags = {
             "--listen": f"127.0.0.1:{port}",
@@ -140,9 +142,12 @@ class Gateway:
 
 
 @contextmanager
-def gateway(imap_port: int) -> Iterator[Gateway]:
-    """Give a gateway in front of an IMAP server; shows its log when the block fails."""
-    child = Gateway(imap_port)
+def gateway(imap_port: int, settings: dict[str, str] | None = None) -> Iterator[Gateway]:
+    """Give a gateway in front of an IMAP server; shows its log when the block fails.
+
+    settings: more of them, as environment variables.
+    """
+    child = Gateway(imap_port, settings or {})
     try:
         yield child
     except BaseException:
@@ -164,6 +169,7 @@ class JmapClient:
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS),
         )
         self.account = ""
+        self.using = [CORE, MAIL]
 
     async def __aenter__(self) -> Self:
         return self
@@ -191,7 +197,7 @@ class JmapClient:
             [name, {"accountId": self.account, **arguments}, str(number)]
             for number, (name, arguments) in enumerate(calls)
         ]
-        return json.dumps({"using": [CORE, MAIL], "methodCalls": method_calls}).encode()
+        return json.dumps({"using": self.using, "methodCalls": method_calls}).encode()
 
     async def call(self, *calls: list[Any]) -> list[Any]:
         """Make a request and return its responses. Raises RuntimeError if one is an error."""
