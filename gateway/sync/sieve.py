@@ -40,6 +40,7 @@ class Sieve:
         self.script_ids = ScriptIds(durable, account_id)
         self._known: Scripts | None = None
         self._looked_at = float("-inf")
+        access.on_rest = self._forget
 
     @property
     def capabilities(self) -> Capabilities | None:
@@ -95,6 +96,10 @@ class Sieve:
             return await self.access.run(commands.list_scripts)
         except SieveError as error:  # there is nothing in it that could be refused
             raise ScriptsUnavailable(str(error)) from error
+
+    def _forget(self) -> None:
+        """Give back the memory."""
+        self._known = None
 
     async def _read(self) -> tuple[Stored, ...]:
         """A connection that was idle may be dead, and a script be gone that was listed."""

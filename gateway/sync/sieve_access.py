@@ -101,9 +101,13 @@ async def _introduce(access: SieveAccess) -> None:
 
 
 class SieveAccess:
-    """One user's connection. `credentials` gives those that the mail server took last."""
+    """One user's connection. `credentials` gives those that the mail server took last.
+
+    on_rest: called when nobody has used it for a while.
+    """
 
     def __init__(self, server: SieveServer, credentials: Callable[[], Credentials]) -> None:
+        self.on_rest: Callable[[], None] = lambda: None
         self._server = server
         self._credentials = credentials
         self._lock = asyncio.Lock()
@@ -201,7 +205,10 @@ class SieveAccess:
 
     def _rest(self) -> None:
         """Close a connection that nobody uses."""
-        if self._connection is not None and not self._lock.locked():
+        if self._lock.locked():
+            return
+        self.on_rest()
+        if self._connection is not None:
             closing = asyncio.create_task(self._connection.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)

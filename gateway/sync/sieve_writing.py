@@ -21,13 +21,14 @@ from gateway.managesieve.errors import (
     ScriptExists,
     ScriptInvalid,
     ScriptNotFound,
+    ScriptTooLarge,
 )
 from gateway.sieve import installation
 from gateway.sieve.installation import NAME, Activate, Delete, Put, State, Step, Stored, Unsupported
 from gateway.sync.errors import ScriptsUnavailable
 from gateway.sync.script_ids import assign
 from gateway.sync.scripts import Change, Rename, Scripts, after, is_made, renames
-from gateway.sync.sieve import Sieve
+from gateway.sync.sieve import MAX_SCRIPT_OCTETS, Sieve
 from gateway.sync.sieve_access import unavailable
 
 T = TypeVar("T")
@@ -174,6 +175,8 @@ class SieveWriting:
     async def _carry_out(self, todo: Sequence[Step], *, guarded: bool = False) -> None:
         """Make the steps; guarded: not those after which another script would be overridden."""
         for step in todo:
+            if isinstance(step, Put) and len(step.content) > MAX_SCRIPT_OCTETS:
+                raise ScriptTooLarge("PUTSCRIPT", None, f"more than {MAX_SCRIPT_OCTETS} octets")
             if guarded and isinstance(step, Activate) and await self._is_another_active():
                 return
             await self._make(step)

@@ -133,6 +133,15 @@ async def test_values_that_are_none(person: Person, properties: dict[str, Any]) 
     assert await person.stored() == {}
 
 
+async def test_a_text_may_be_too_long(anyone: Person) -> None:
+    await anyone.create("main", FILING, activate=True)
+    error = await anyone.answers(isEnabled=True, textBody="x\n" * 600_000)
+    assert error is not None
+    assert error["type"] == "tooLarge"
+    assert await anyone.vacation() == NOTHING
+    assert await anyone.active() == ["main"]
+
+
 # --- what is answered -----------------------------------------------------------------------------
 
 
