@@ -94,14 +94,14 @@ class ScriptSetting:
         if name in self.scripts.ids:
             raise _exists(self.scripts.ids[name])
         content = await content_of(self._account, object_["blobId"], self.scripts)
-        await self._put(name, content)
+        name = await self._put(name, content)
         record = members(self.scripts.shown[self.scripts.ids[name]])
         return {n: v for n, v in record.items() if n not in object_ or object_[n] != v}
 
-    async def _put(self, name: str, content: bytes) -> None:
+    async def _put(self, name: str, content: bytes) -> str:
         """Raises SetError."""
         try:
-            await self.held.put(name, content)
+            return await self.held.put(name, content)
         except FAILURES as error:
             raise set_error(error) from error
 

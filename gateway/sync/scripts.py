@@ -138,8 +138,8 @@ def renames(wanted: Mapping[str, str], names: Iterable[str]) -> list[Rename]:
         if ready is not None:
             step = Rename(ready, waiting.pop(ready))
         else:
-            name, new = next(iter(waiting.items()))
-            step = Rename(name, free_name(f"{new[:64]}-", taken))
+            name = next(iter(waiting))
+            step = Rename(name, free_name("renaming-", taken))
             waiting = {step.new if n == name else n: w for n, w in waiting.items()}
         steps.append(step)
         taken = taken - {step.name} | {step.new}

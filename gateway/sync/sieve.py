@@ -102,7 +102,7 @@ class Sieve:
         self._known = None
 
     async def _read(self) -> tuple[Stored, ...]:
-        """A connection that was idle may be dead, and a script be gone that was listed."""
+        """A session that was idle may be dead, or stale, and a script be gone that was listed."""
         for _ in range(_ATTEMPTS):
             was_open = self.access.is_open
             try:
@@ -135,6 +135,7 @@ class Sieve:
         except ScriptNotFound:
             raise
         except (CommandRefused, ValueError) as error:  # as a name that none can have
+            await self.access.renew()
             raise ScriptsUnavailable(str(error)) from error
 
     async def close(self) -> None:

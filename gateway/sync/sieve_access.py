@@ -95,9 +95,11 @@ class SieveServer:
 
 
 async def _introduce(access: SieveAccess) -> None:
+    """The session is not kept: until it does something, Cyrus lets no other of a new user in."""
     with suppress(ScriptsUnavailable):
         async with access.held():
             await access.connect()
+            await access.renew()
 
 
 class SieveAccess:
@@ -178,6 +180,15 @@ class SieveAccess:
         self._failure = self._refused = None
         return self._connection
 
+    async def renew(self) -> None:
+        """Let the next command be in a new session.
+
+        Cyrus (3.6) refuses in one session, without saying why, what another has stored since.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
     async def _open(self, credentials: Credentials) -> Connection:
         """Raises SieveError."""
         settings = self._server.settings
@@ -218,9 +229,7 @@ class SieveAccess:
         """Close the connection."""
         if self._idle is not None:
             self._idle.cancel()
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        await self.renew()
         await asyncio.gather(*self._closing)
 
 

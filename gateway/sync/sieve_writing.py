@@ -68,11 +68,12 @@ class SieveWriting:
 
     # --- scripts ---------------------------------------------------------------------------------
 
-    async def put(self, name: str, content: bytes) -> None:
-        """Store a script of the user, in place of one of that name.
+    async def put(self, name: str, content: bytes) -> str:
+        """Store a script of the user, in place of one of that name; the name that it has then.
 
         One that is in force with a vacation response stays so.
         """
+        before = self.scripts.ids.keys()
         put = Put(name, content)
         todo: list[Step] = [put]
         if self.scripts.in_force.vacation.is_enabled:
@@ -83,6 +84,7 @@ class SieveWriting:
             await self._carry_out(todo)
         except ScriptInvalid as error:
             raise await self._what_is_wrong(error, content) from None
+        return next(iter(self.scripts.ids.keys() - before), name)
 
     async def _what_is_wrong(self, error: ScriptInvalid, content: bytes) -> Exception:
         """What is wrong with the script, in the lines the user knows; else it is the name."""
@@ -192,10 +194,15 @@ class SieveWriting:
         before = self.scripts.ids
         try:
             await self._run(lambda connection: _send(connection, change))
-        except ScriptsUnavailable:
+        except (ScriptsUnavailable, CommandRefused) as error:
+            if isinstance(error, CommandRefused):
+                if type(error) is not CommandRefused:
+                    raise
+                await self._sieve.access.renew()  # it may not be about the command
             self.scripts = await self._sieve.look()
             if not is_made(self.scripts.stored, change):
                 await self._run(lambda connection: _send(connection, change))
+        change = await self._as_named(change)
         stored = after(self.scripts.stored, change)
         found, _ = assign([each.name for each in stored], self.scripts.ids)
         self.scripts = Scripts(stored, found)
@@ -203,6 +210,20 @@ class SieveWriting:
             await self._keep_id(change.new, before[change.name])
         elif isinstance(change, Put) and change.name not in before:
             await self._sieve.script_ids.of(found)
+
+    async def _as_named(self, change: Change) -> Change:
+        """The change as the server has made it: Cyrus writes other names than ASCII in ASCII."""
+        if not isinstance(change, Put | Rename):
+            return change
+        name = change.name if isinstance(change, Put) else change.new
+        if name.isascii() or name in self.scripts.ids:
+            return change
+        listed = {each.name for each in await self._sieve.listed()}
+        added = listed - self.scripts.ids.keys()
+        if name in listed or len(added) != 1:
+            return change
+        (given,) = added
+        return Put(given, change.content) if isinstance(change, Put) else Rename(change.name, given)
 
     async def _keep_id(self, name: str, id_: str) -> None:
         others = {n: each for n, each in self.scripts.ids.items() if n != name}

@@ -10,6 +10,8 @@ from gateway.ext import blob_lookup, sieve_script, vacation_response
 from gateway.mail import blob
 from tests.ext.scripting import Person
 from tests.mail.conftest import Connect, _ask_the_server_each_time, client, connect
+from tests.servers import cyrus_config
+from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.dovecot_config import Options
 
@@ -39,14 +41,16 @@ async def person(_scripts_at_once: None, connect: Connect, pigeonhole: Dovecot) 
     return await Person.of(connect, pigeonhole)
 
 
-@pytest.fixture(params=["include", "no include"])
+@pytest.fixture(scope="session")
+def filtering_cyrus() -> Iterator[Cyrus]:
+    """Give a Cyrus with ManageSieve, whose users have addresses."""
+    with Cyrus(cyrus_config.Options(sieve=True, virtdomains="userid")) as server:
+        yield server
+
+
+@pytest.fixture(params=["pigeonhole", "without_include", "filtering_cyrus"])
 async def anyone(
-    request: pytest.FixtureRequest,
-    _scripts_at_once: None,
-    connect: Connect,
-    pigeonhole: Dovecot,
-    without_include: Dovecot,
+    request: pytest.FixtureRequest, _scripts_at_once: None, connect: Connect
 ) -> Person:
-    """Give a user of a server with include, and of one without it."""
-    server = pigeonhole if request.param == "include" else without_include
-    return await Person.of(connect, server)
+    """Give a user of a server with include, of one without it, and of a Cyrus."""
+    return await Person.of(connect, request.getfixturevalue(request.param))

@@ -17,6 +17,7 @@ from tests.mail.client import Client
 from tests.mail.conftest import Connect
 from tests.mail.uploading import upload
 from tests.managesieve.peers import url
+from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail_server import User
 
@@ -32,14 +33,15 @@ def settings(port: int, **seconds: float) -> SieveSettings:
 class Person:
     """A user with a JMAP client, with whom other programs share the scripts, and who gets mail."""
 
-    def __init__(self, server: Dovecot, user: User, client: Client) -> None:
+    def __init__(self, server: Dovecot | Cyrus, user: User, client: Client) -> None:
         self.server = server
         self.user = user
         self.client = client
+        self._letters = 0
 
     @classmethod
     async def of(
-        cls, connect: Connect, server: Dovecot, user: User | None = None, **options: Any
+        cls, connect: Connect, server: Dovecot | Cyrus, user: User | None = None, **options: Any
     ) -> Person:
         """A user of a server, by default a new one, with a gateway that was just started."""
         user = user or server.add_user()
@@ -139,7 +141,8 @@ class Person:
         letter["From"] = sender
         letter["To"] = fields.pop("To", self.user.username)
         letter["Subject"] = "Hello"
-        letter["Message-ID"] = "<hello@example.org>"
+        self._letters += 1  # Cyrus delivers nothing twice
+        letter["Message-ID"] = f"<{self._letters}@example.org>"
         for name, value in fields.items():
             letter[name.replace("_", "-")] = value
         letter.set_content("Are you there?")

@@ -14,7 +14,9 @@ from gateway.managesieve import scripts
 from gateway.sync import ids
 from tests.ext.scripting import FILING, Person
 from tests.mail.client import Client, Refused
+from tests.mail.conftest import Connect
 from tests.mail.messages import mail
+from tests.servers.cyrus import Cyrus
 
 KEEP = b"keep;\r\n"
 BROKEN = b'require "fileinto";\r\nkeep;\r\nfoo;\r\n'
@@ -325,6 +327,25 @@ async def test_the_server_sets_what_is_active(person: Person) -> None:
     response = await person.set(update={"Snone": {"name": "x"}}, destroy=["Snever"])
     assert response["notUpdated"]["Snone"]["type"] == "notFound"
     assert response["notDestroyed"]["Snever"]["type"] == "notFound"
+
+
+@pytest.mark.usefixtures("_scripts_at_once")
+async def test_a_server_may_write_names_otherwise(connect: Connect, filtering_cyrus: Cyrus) -> None:
+    """Cyrus has ASCII only, and writes the rest as RFC 2047 does."""
+    person = await Person.of(connect, filtering_cyrus)
+    blob_id = await person.upload(FILING)
+    made = await person.set(create={"k": {"name": "größer", "blobId": blob_id}})
+    [(name, script)] = (await person.scripts()).items()
+    assert made["created"]["k"] == {**script, "name": name}
+    assert made["newState"] == (await person.client.call("SieveScript/get", ids=[]))["state"]
+    assert await person.content(name) == FILING
+    id_ = script["id"]
+    response = await person.set(update={id_: {"name": "kürzer"}}, onSuccessActivateScript=id_)
+    [(other, script)] = (await person.scripts()).items()
+    assert response["updated"] == {id_: {"name": other, "isActive": True}}
+    assert (script["id"], name != other) == (id_, True)
+    assert (await person.set(update={id_: {"name": "main"}}))["updated"] == {id_: None}
+    assert await person.active() == ["main"]
 
 
 # --- activation -----------------------------------------------------------------------------------

@@ -241,9 +241,10 @@ async def test_a_connection_that_was_idle_may_be_dead(front: Front) -> None:
 
     person, server = await front(script)
     assert (await person.scripts()).keys() == {"main"}
+    assert server.connections == 2  # the first was to learn what there is
     peers[-1].abort()
     assert (await person.scripts()).keys() == {"main"}
-    assert server.connections == 2
+    assert server.connections == 3
 
 
 async def test_who_uses_scripts_no_more_has_no_connection(

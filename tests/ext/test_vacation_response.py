@@ -155,7 +155,7 @@ async def test_mail_is_answered_once(anyone: Person) -> None:
     [answer] = anyone.gets()
     assert (answer["To"], answer["From"]) == ("jo@example.org", anyone.user.username)
     assert answer["Subject"] == "Größer weg"
-    assert answer["In-Reply-To"] == "<hello@example.org>"
+    assert answer["In-Reply-To"] == "<2@example.org>"
     assert answer["Auto-Submitted"].startswith("auto-replied")
     assert _text(answer) == "Bin weg, größer."
     assert anyone.gets() == []

@@ -39,7 +39,7 @@ def test_text_goes_out_as_utf_8(value: str) -> None:
         (b"", b'""'),
         (b"a b", b'"a b"'),
         (b'a"\\b', b'"a\\"\\\\b"'),
-        ("ä".encode(), '"ä"'.encode()),
+        ("ä".encode(), "{2+}\r\nä".encode()),
         (b"\xe4", b"{1+}\r\n\xe4"),
         (b"\0", b"{1+}\r\n\0"),
         (b"a\nb", b"{3+}\r\na\nb"),

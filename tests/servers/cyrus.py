@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import smtplib
 import tempfile
+from dataclasses import fields
 from itertools import count
 from pathlib import Path
 
-from tests.servers.cyrus_config import ADMIN, Options, cyrus_conf, imapd_conf
-from tests.servers.mail_server import DOMAIN, MailServer, User, expect_ok, greets, quoted
+from tests.servers.cyrus_config import ADMIN, Options, Ports, cyrus_conf, imapd_conf, sendmail
+from tests.servers.mail_server import (
+    DOMAIN,
+    MailServer,
+    User,
+    expect_ok,
+    greets,
+    quoted,
+    take_outbox,
+)
 from tests.servers.process import Child, ServerFailedError, find_program, free_port
 
 START_ATTEMPTS = 3
 SPECIAL_USE = ("Drafts", "Sent", "Trash", "Junk", "Archive")
-_PROGRAMS = ("master", "imapd", "idled", "ctl_cyrusdb")
+_PROGRAMS = ("master", "imapd", "idled", "ctl_cyrusdb", "lmtpd", "timsieved")
 _MEMORY = Path("/dev/shm")
 _ROOM_OCTETS = 1 << 28
 _UNPRIVILEGED = "mail"  # whom Debian has on every machine
@@ -30,17 +40,18 @@ class Cyrus(MailServer):
         self.directory = Path(tempfile.mkdtemp(prefix="cyrus-"))
         self.directory.chmod(0o755)
         self._data = _data_directory()
-        for name in ("conf/db", "conf/socket", "mail", "proc", "lock", "run"):
+        for name in ("conf/db", "conf/socket", "mail", "proc", "lock", "run", "sieve"):
             (self._data / name).mkdir(parents=True)
+        (self.directory / "outbox").mkdir()
         _copy_programs(_unpacked(), self.directory / "bin")
         self._names = count(1)
         self._child: Child | None = None
-        self._port = free_port()
+        self.ports = _free_ports()
 
     @property
     def imap_port(self) -> int:
         """The port on 127.0.0.1 where it listens without TLS."""
-        return self._port
+        return self.ports.imap
 
     # --- Life ----------------------------------------------------------------------------------
 
@@ -54,19 +65,21 @@ class Cyrus(MailServer):
             command = self._configure()
             self._child = Child(command, self.directory / "log")
             try:
-                self._child.wait_until(lambda: greets(self._port))
+                self._child.wait_until(lambda: greets(self.ports.imap))
                 return
             except ServerFailedError:  # what was wrong, Cyrus tells to syslog only
                 self.stop()
                 if attempt == START_ATTEMPTS:
                     raise
-                self._port = free_port()
+                self.ports = _free_ports()
 
     def _configure(self) -> list[str]:
         """Write the configuration and return the command that starts the server."""
         base, programs = self.directory, self.directory / "bin"
-        (base / "imapd.conf").write_text(imapd_conf(self.options, self._data))
-        (base / "cyrus.conf").write_text(cyrus_conf(base, programs, self._port))
+        (base / "imapd.conf").write_text(imapd_conf(self.options, base, self._data))
+        (base / "cyrus.conf").write_text(cyrus_conf(self.options, base, programs, self.ports))
+        (base / "sendmail").write_text(sendmail(base))
+        (base / "sendmail").chmod(0o755)
         user = pwd.getpwuid(os.geteuid()).pw_name
         as_user: list[str] = []
         if os.geteuid() == 0:  # as which Cyrus refuses to run
@@ -111,6 +124,19 @@ class Cyrus(MailServer):
                     expect_ok(client._simple_command("CREATE", mailbox, f"(USE (\\{use}))"))
                     expect_ok(client.subscribe(mailbox))
         return user
+
+    def deliver(self, user: User, octets: bytes, sender: str = f"sender@{DOMAIN}") -> None:
+        """Deliver one message to the inbox as a mail transfer agent does (RFC 2033)."""
+        with smtplib.LMTP("127.0.0.1", self.ports.lmtp) as client:
+            client.sendmail(sender, [user.username], octets)
+
+    def outbox(self) -> list[bytes]:
+        """Return the messages that Sieve scripts have sent, oldest first, and forget them."""
+        return take_outbox(self.directory)
+
+
+def _free_ports() -> Ports:
+    return Ports(*(free_port() for _ in fields(Ports)))
 
 
 def _data_directory() -> Path:

@@ -19,6 +19,8 @@ class Options:
         unixhierarchysep: whether levels are separated by a slash; if not, by a dot.
         virtdomains: whether users of several domains are told apart, and by what.
         conversations: whether messages have a THREADID.
+        sieve: mail is delivered over LMTP, and filtered by the users' scripts, which ManageSieve
+            stores; what they send is in `outbox` instead of being sent.
         special_use: RFC 6154, whether Drafts, Sent, Trash, Junk and Archive exist and say so.
         extra: further lines of imapd.conf.
     """
@@ -28,6 +30,7 @@ class Options:
     unixhierarchysep: bool = True
     virtdomains: Literal["off", "userid", "on"] = "off"
     conversations: bool = False
+    sieve: bool = False
     special_use: bool = True
     extra: str = ""
 
@@ -42,8 +45,17 @@ class Options:
         return "" if self.altnamespace else f"INBOX{self.separator}"
 
 
-def imapd_conf(options: Options, data: Path) -> str:
-    """Return the text of imapd.conf for a server that keeps all below `data`.
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The TCP ports on 127.0.0.1."""
+
+    imap: int
+    lmtp: int
+    sieve: int
+
+
+def imapd_conf(options: Options, base: Path, data: Path) -> str:
+    """Return the text of imapd.conf for a server that keeps all mail below `data`.
 
     Every password is right: what Cyrus does with passwords is not what is tested with it.
     """
@@ -65,15 +77,21 @@ virtdomains: {options.virtdomains}
 defaultdomain: localhost
 conversations: {_yes_or_no(options.conversations)}
 specialusealways: yes
+sievedir: {data}/sieve
+sendmail: {base}/sendmail
 skiplist_unsafe: yes
 {suppressed}
 {options.extra}
 """
 
 
-def cyrus_conf(base: Path, programs: Path, port: int) -> str:
+def cyrus_conf(options: Options, base: Path, programs: Path, ports: Ports) -> str:
     """Return the text of cyrus.conf, which says what the master process starts."""
     config = f"-C {base}/imapd.conf"
+    filtering = f"""
+  lmtp cmd="{programs}/lmtpd {config} -a" listen="127.0.0.1:{ports.lmtp}"
+  sieve cmd="{programs}/timsieved {config}" listen="127.0.0.1:{ports.sieve}"
+"""
     return f"""
 START {{
   recover cmd="{programs}/ctl_cyrusdb {config} -r"
@@ -82,10 +100,35 @@ DAEMON {{
   idled cmd="{programs}/idled {config} -d"
 }}
 SERVICES {{
-  imap cmd="{programs}/imapd {config}" listen="127.0.0.1:{port}" prefork=1 maxchild=200
+  imap cmd="{programs}/imapd {config}" listen="127.0.0.1:{ports.imap}" prefork=1 maxchild=200
+{filtering if options.sieve else ""}
 }}
 EVENTS {{
 }}
+"""
+
+
+def sendmail(base: Path) -> str:
+    """Return what the file `sendmail` has to say: it speaks SMTP, and fills `outbox`."""
+    return f"""\
+#!/bin/sh
+end=$(printf '.\\r')
+say() {{ printf '%s\\r\\n' "$1"; }}
+say '220 ready'
+while IFS= read -r line; do
+  case "$line" in
+  DATA*)
+    say '354 go on'
+    unfinished=$(mktemp {base}/outbox/.XXXXXX)
+    while IFS= read -r line && [ "$line" != "$end" ]; do
+      printf '%s\\n' "${{line#.}}"
+    done >"$unfinished"
+    mv "$unfinished" "{base}/outbox/$(date +%s.%N).$$"
+    say '250 done' ;;
+  QUIT*) say '221 bye'; exit 0 ;;
+  *) say '250 ok' ;;
+  esac
+done
 """
 
 

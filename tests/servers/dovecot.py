@@ -21,6 +21,7 @@ from tests.servers.mail_server import (
     User,
     greets,
     quoted,
+    take_outbox,
 )
 from tests.servers.process import Child, ServerFailedError, find_program, free_port
 
@@ -130,11 +131,7 @@ class Dovecot(MailServer):
 
     def outbox(self) -> list[bytes]:
         """Return the messages that Sieve scripts have sent, oldest first, and forget them."""
-        files = sorted((self.directory / "outbox").glob("[0-9]*"))
-        messages = [file.read_bytes() for file in files]
-        for file in files:
-            file.unlink()
-        return messages
+        return take_outbox(self.directory)
 
 
 def _require_known_version() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from tests.servers.process import Server
 
@@ -131,3 +132,12 @@ def _append(client: imaplib.IMAP4, mailbox: str, message: Message) -> int:
     if uid is None:
         raise RuntimeError(f"APPEND answered without a UID: {answer!r}")
     return int(uid[1])
+
+
+def take_outbox(base: Path) -> list[bytes]:
+    """Return what is in `outbox`, oldest first, and empty it."""
+    files = sorted((base / "outbox").glob("[0-9]*"))
+    messages = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
+    return messages

@@ -15,7 +15,8 @@ Argument = NewType("Argument", bytes)
 MAX_NUMBER = (1 << 32) - 1
 
 _MAX_QUOTED = 1024
-_QUOTABLE = re.compile(rb"[^\x00\r\n]*")
+# UTF-8 may be quoted, but Cyrus does not take it so.
+_QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*")
 _COMMAND = re.compile(r"[A-Z]+")
 # §1.6: no controls, no separators of lines or paragraphs.
 _UNNAMABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
@@ -34,7 +35,7 @@ def string(value: str | bytes) -> Argument:
     Raises ValueError for lone surrogates.
     """
     octets = _octets(value) if isinstance(value, str) else value
-    if len(octets) <= _MAX_QUOTED and _QUOTABLE.fullmatch(octets) and _is_utf8(octets):
+    if len(octets) <= _MAX_QUOTED and _QUOTABLE.fullmatch(octets):
         quoted = octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
         if len(quoted) <= _MAX_QUOTED:  # whether the bound is before or after escaping is unsaid
             return Argument(b'"%s"' % quoted)
@@ -87,11 +88,3 @@ def _octets(value: str) -> bytes:
 
 def _has_octets(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _is_utf8(octets: bytes) -> bool:
-    try:
-        octets.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
