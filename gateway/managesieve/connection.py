@@ -40,6 +40,9 @@ CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 30.0
 """For a command, from being sent to the end of its response."""
 _LOGOUT_SECONDS = 2.0
+# Where TLS is there from the start, Pigeonhole (2.3) passes over a command that it reads in one go
+# with the end of the handshake, until something else comes.
+_HANDSHAKE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,9 @@ class Connection:
             lambda: self._link, self.server.host, self.server.port, ssl=implicit
         )
         await self._read_capabilities("connect")
-        if self.server.security == "starttls" and ssl_context is not None:
+        if self.server.security == "tls":
+            await asyncio.sleep(_HANDSHAKE_SECONDS)
+        elif self.server.security == "starttls" and ssl_context is not None:
             await self._start_tls(ssl_context)
 
     async def _start_tls(self, ssl_context: ssl.SSLContext) -> None:
