@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from gateway.auth.slots import NoSlot, Slots
+from gateway.http.answered import Answered
 from gateway.http.body import Bodies, require_json
 from gateway.http.coding import coded
 from gateway.http.services import Account, Services, Share
@@ -44,11 +45,13 @@ class Api:
         )
         self._bodies = Bodies(limits.max_size_request)
         self._writes = Uninterrupted()
+        self._answered = Answered()
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Check from the cheapest to the dearest; the body is read when its turn has come."""
         services = self._services
         account = await services.authenticate(request)
+        self._answered.asked(request, account.id)
         require_json(request)
         async with AsyncExitStack() as held:
             body = await self._body(request, account, held)
@@ -60,9 +63,7 @@ class Api:
                     pieces = await self._writes.run(work, held.pop_all())
                 else:
                     pieces = await work
-        # The handler of a client that has gone was cancelled before.
-        for tell in context.answered:
-            tell()
+        self._answered.answered(request, account.id, context.answered)
         body, fields = await coded(pieces, request.headers.get("Accept-Encoding", ""))
         return web.Response(body=body, content_type="application/json", headers=fields)
 

@@ -31,8 +31,8 @@ class Call:
     `accounts` are those of the user, by id. `created_ids` maps the creation ids of the request,
     of all types, to ids (RFC 8620 §3.3). `implied` are calls to be made right after this one,
     with its call id (RFC 8620 §5.4, RFC 8621 §7.5): names and arguments, in order. `opened` are
-    the capabilities that the request may use. `answered` are to be called when the whole request
-    has been answered, and the client was still there.
+    the capabilities that the request may use. `answered` are to be called when it is certain that
+    the client has got the answer to the request, which may be never.
     """
 
     accounts: Mapping[str, AccountRef]

@@ -29,7 +29,7 @@ class Context:
     `accounts` are those in the user's Session object, by account id, and `session_state` is its
     state. `on_error` is told every exception that no method should have let out. `give_turn` is
     awaited between steps of work that does not wait for anything by itself. `answered` takes what
-    is to be called when the client has its answer.
+    is to be called when the client has certainly got its answer.
     """
 
     accounts: Mapping[str, AccountRef]
