@@ -18,8 +18,9 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.sieve.language import outline, quoted
 from gateway.sieve.vacation import MARK, Vacation, action, required
@@ -28,11 +29,11 @@ _BEGIN = f"{MARK} begin. A JMAP client sets this; what is changed by hand will b
 _END = f"{MARK} end"
 _VALUES = "#= "
 _WIDTH = 72  # characters of values on a line
-_BLOCK = re.compile(
-    rb"(?:\r?\n)?^%b begin[^\n]*\n"
-    rb"(?P<values>(?:^#=[^\n]*\n)+)(?P<commands>.*?)"
-    rb"^%b end ?(?P<digest>[0-9a-f]*)[^\n]*(?:\n|\Z)" % ((re.escape(MARK).encode(),) * 2),
-    re.DOTALL | re.MULTILINE,
+# Each is looked for once, from where the one before it ends: others may have written the script.
+_BEGINNING = re.compile(rb"(?:\r?\n)?^%b begin[^\n]*\n" % re.escape(MARK).encode(), re.MULTILINE)
+_CODED = re.compile(rb"(?>(?:#=[^\n]*+\n)+)")
+_ENDING = re.compile(
+    rb"^%b end ?(?P<digest>[0-9a-f]*+)[^\n]*+(?:\n|\Z)" % re.escape(MARK).encode(), re.MULTILINE
 )
 _PROPERTIES = {
     "fromDate": "from_date",
@@ -58,6 +59,30 @@ class Block:
     altered: bool
 
 
+class _Found(NamedTuple):
+    """What may be a block: octets [start, end) of a script."""
+
+    start: int
+    end: int
+    values: bytes
+    commands: bytes
+    digest: bytes
+
+
+def _found(content: bytes) -> Iterator[_Found]:
+    """All that may be a block, in order."""
+    position = 0
+    while (begin := _BEGINNING.search(content, position)) is not None:
+        position = begin.end()
+        if (coded := _CODED.match(content, position)) is None:
+            continue
+        if (end := _ENDING.search(content, coded.end())) is None:
+            return
+        position = end.end()
+        commands = content[coded.end() : end.start()]
+        yield _Found(begin.start(), position, coded[0], commands, end["digest"])
+
+
 def write(vacation: Vacation, script: str | None) -> bytes:
     """A block, which includes the script of that name (RFC 6609) unless it is None.
 
@@ -74,10 +99,12 @@ def write(vacation: Vacation, script: str | None) -> bytes:
 
 def read(content: bytes) -> Block | None:
     """What the first block of a script was made from; None if there is none that can be read."""
-    match = _BLOCK.search(content)
-    if match is None:
-        return None
-    lines = match["values"].split()
+    found = next(_found(content), None)
+    return _read(found) if found is not None else None
+
+
+def _read(found: _Found) -> Block | None:
+    lines = found.values.split()
     try:
         values = json.loads(base64.b64decode(b"".join(line.removeprefix(b"#=") for line in lines)))
         if not _are_values(values):
@@ -87,8 +114,8 @@ def read(content: bytes) -> Block | None:
         action(vacation)  # what can not be written was not written by us
     except (ValueError, RecursionError):
         return None
-    digest = _digest(match["values"] + match["commands"])
-    return Block(vacation, values[_SCRIPT], altered=digest.encode() != match["digest"])
+    digest = _digest(found.values + found.commands)
+    return Block(vacation, values[_SCRIPT], altered=digest.encode() != found.digest)
 
 
 def insert(content: bytes, vacation: Vacation) -> bytes:
@@ -102,7 +129,13 @@ def insert(content: bytes, vacation: Vacation) -> bytes:
 
 def remove(content: bytes) -> bytes:
     """A script without its blocks; what can not be read as one is left, as it is not ours."""
-    return _BLOCK.sub(lambda match: match[0] if read(match[0]) is None else b"", content)
+    kept: list[bytes] = []
+    position = 0
+    for found in _found(content):
+        if _read(found) is not None:
+            kept.append(content[position : found.start])
+            position = found.end
+    return b"".join((*kept, content[position:]))
 
 
 def _values(vacation: Vacation, script: str | None) -> str:

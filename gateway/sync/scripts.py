@@ -90,6 +90,13 @@ class Scripts:
         return next((each for each in self.shown.values() if each.blob_id == blob_id), None)
 
 
+def seen(stored: tuple[Stored, ...], ids: Mapping[str, str]) -> Scripts:
+    """The scripts, with what is shown of them worked out."""
+    scripts = Scripts(stored, ids)
+    _ = scripts.shown
+    return scripts
+
+
 def _by_name(stored: Stored) -> str:
     return stored.name
 

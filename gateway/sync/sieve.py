@@ -20,8 +20,9 @@ from gateway.sieve.installation import Stored
 from gateway.store.base import Durable
 from gateway.sync.errors import ScriptsTooLarge, ScriptsUnavailable
 from gateway.sync.script_ids import ScriptIds
-from gateway.sync.scripts import Scripts
+from gateway.sync.scripts import Scripts, seen
 from gateway.sync.sieve_access import SieveAccess, unavailable
+from gateway.sync.turns import off_loop
 
 MAX_SCRIPT_OCTETS: Final = 1 << 20
 """Of a script that is stored; servers take as much, or less."""
@@ -86,7 +87,9 @@ class Sieve:
         started = time.monotonic()
         async with _deadline(_LOOK_SECONDS):
             stored = await self._read()
-            known = Scripts(stored, await self.script_ids.of([s.name for s in stored]))
+            found = await self.script_ids.of([each.name for each in stored])
+            octets = sum(len(each.content) for each in stored)
+            known = await off_loop(octets, seen, stored, found)
         self._known, self._looked_at = known, started
         return known
 

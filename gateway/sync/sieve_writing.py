@@ -30,6 +30,7 @@ from gateway.sync.script_ids import assign
 from gateway.sync.scripts import Change, Rename, Scripts, after, is_made, renames
 from gateway.sync.sieve import MAX_SCRIPT_OCTETS, Sieve
 from gateway.sync.sieve_access import unavailable
+from gateway.sync.turns import off_loop
 
 T = TypeVar("T")
 
@@ -77,7 +78,7 @@ class SieveWriting:
         put = Put(name, content)
         todo: list[Step] = [put]
         if self.scripts.in_force.vacation.is_enabled:
-            further = self._steps(after(self.scripts.stored, put), self.scripts.in_force)
+            further = await self._steps(after(self.scripts.stored, put), self.scripts.in_force)
             is_in_it = any(isinstance(step, Put) and step.name == name for step in further)
             todo = further if is_in_it else [put, *further]
         try:
@@ -130,7 +131,9 @@ class SieveWriting:
         id_ = self.scripts.ids[step.name]
         (content,) = (each.content for each in self.scripts.stored if each.name == step.name)
         await self._make(Put(step.new, content))
-        await self._carry_out(self._steps(self.scripts.stored, State(in_force.vacation, step.new)))
+        await self._carry_out(
+            await self._steps(self.scripts.stored, State(in_force.vacation, step.new))
+        )
         await self._make(Delete(step.name))
         await self._keep_id(step.new, id_)
 
@@ -150,24 +153,31 @@ class SieveWriting:
             wanted = wish(self.scripts.in_force)
             if wanted.script is not None and wanted.script not in self.scripts.ids:
                 raise ScriptNotFound("SETACTIVE", "NONEXISTENT", "there is no such script any more")
-            todo = self._steps(self.scripts.stored, wanted)
+            todo = await self._steps(self.scripts.stored, wanted)
             if not todo:
                 return
             try:
                 await self._carry_out(todo, guarded=True)
             except CommandRefused:
                 with suppress(CommandRefused, ScriptsUnavailable, installation.NotInstallable):
-                    await self._carry_out(self._steps(self.scripts.stored, before))
+                    await self._carry_out(await self._steps(self.scripts.stored, before))
                 raise
             self.scripts = await self._sieve.look()
         raise ScriptsUnavailable("other programs change the scripts all the time")
 
-    def _steps(self, stored: Sequence[Stored], wanted: State) -> list[Step]:
+    async def _steps(self, stored: Sequence[Stored], wanted: State) -> list[Step]:
         """What brings it in force. Raises NotInstallable."""
         capabilities = self._sieve.capabilities
         extensions = capabilities.extensions if capabilities is not None else ()
         try:
-            return installation.steps(extensions, stored, wanted.vacation, wanted.script)
+            return await off_loop(
+                sum(len(each.content) for each in stored),
+                installation.steps,
+                extensions,
+                stored,
+                wanted.vacation,
+                wanted.script,
+            )
         except Unsupported:
             if wanted.vacation.is_enabled or wanted.vacation != self.scripts.in_force.vacation:
                 raise

@@ -70,6 +70,23 @@ def test_two_blocks_are_two_too_many() -> None:
     assert block.remove(block.insert(b"keep;\r\n", AWAY) * 2) == b"keep;\r\n" * 2
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        b"# jmap-gateway vacation: begin\n#= x\n",
+        b"# jmap-gateway vacation: begin\n",
+        b"#= x\n",
+        b"# jmap-gateway vacation: begin\n#= x\n# jmap-gateway vacation: end\n",
+        b"\r\n",
+    ],
+)
+def test_scripts_are_read_once(script: bytes) -> None:
+    """As long as this takes, nobody else is served: a search that begins again takes minutes."""
+    hostile = b"# jmap-gateway vacation: begin\n" + script * (1_000_000 // len(script))
+    assert block.remove(hostile) == hostile
+    assert block.read(hostile) is None
+
+
 def _forged(values: bytes) -> bytes:
     coded = base64.b64encode(values)
     return (
