@@ -19,6 +19,7 @@ from gateway.auth.basic import Basic
 from gateway.auth.limiter import FailureLimiter
 from gateway.config import Address, Config, ServerUrl
 from gateway.ext.registry import account_capabilities, methods, session_capabilities, types
+from gateway.ext.smime import Smime
 from gateway.ext.submission.addresses import AddressBook
 from gateway.ext.submission.service import SignIn, Submission
 from gateway.http.events import event_handler
@@ -32,6 +33,7 @@ from gateway.jmap.limits import DEFAULTS
 from gateway.mail.blob import open_blob
 from gateway.obs.log import get_logger
 from gateway.sasl import Plain
+from gateway.smime.trust import Trust
 from gateway.smtp.connection import Server
 from gateway.store import Durable, Store, StoreError, StoreUnavailable, open_store
 from gateway.sync.accounts import Accounts, Settings
@@ -96,7 +98,7 @@ async def running(config: Config) -> AsyncIterator[str]:
         submission = make_submission(config, store.durable, accounts)
         if submission is not None:
             await stack.enter_async_context(_beside(submission.run()))
-        app = create_app(make_services(config, accounts, submission))
+        app = create_app(make_services(config, accounts, submission, make_smime(config)))
         listening = await _listen(stack, app, server.listen)
         yield server.public_url or f"http://{listening}"
 
@@ -108,7 +110,10 @@ def _event_handler(config: Config, accounts: Accounts) -> Handler | None:
 
 
 def make_services(
-    config: Config, accounts: Accounts, submission: Submission | None = None
+    config: Config,
+    accounts: Accounts,
+    submission: Submission | None = None,
+    smime: Smime | None = None,
 ) -> Services:
     """What the endpoints work with."""
     auth = config.auth
@@ -119,10 +124,10 @@ def make_services(
         limits=DEFAULTS,
         basic=basic,
         registry=ObservedRegistry(
-            types(submission), methods(submission), on_login_refused=basic.forget
+            types(submission, smime), methods(submission), on_login_refused=basic.forget
         ),
-        capabilities=partial(session_capabilities, submission=submission),
-        account_capabilities=partial(account_capabilities, submission=submission),
+        capabilities=partial(session_capabilities, submission=submission, smime=smime),
+        account_capabilities=partial(account_capabilities, submission=submission, smime=smime),
         accounts=accounts,
         open_blob=open_blob,
     )
@@ -146,6 +151,12 @@ def make_submission(config: Config, durable: Durable, accounts: Accounts) -> Sub
     sign_in = SignIn(smtp.sign_in == "user", relay if smtp.sign_in == "relay" else None)
     book = AddressBook(identities.addresses, identities.aliases)
     return Submission(durable, accounts, server, sign_in, book, any_from=identities.any_from)
+
+
+def make_smime(config: Config) -> Smime | None:
+    """What verifies signatures. Raises ValueError for a file without authorities."""
+    authorities = config.smime.authorities
+    return Smime(Trust.read(authorities)) if authorities is not None else None
 
 
 def imap_settings(config: Config) -> Settings:

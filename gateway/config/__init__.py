@@ -15,6 +15,7 @@ from gateway.config.keys import (
     LogConfig,
     ServerConfig,
     SieveConfig,
+    SmimeConfig,
     SmtpConfig,
     StoreConfig,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "ServerUrl",
     "SieveConfig",
     "SieveUrl",
+    "SmimeConfig",
     "SmtpConfig",
     "SmtpUrl",
     "StoreConfig",

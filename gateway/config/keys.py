@@ -254,6 +254,19 @@ class IdentitiesConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SmimeConfig:
+    """S/MIME signatures, which are verified where authorities are named (RFC 9219)."""
+
+    authorities: Path | None = key(
+        optional(text(Path)),
+        "A file of the certificate authorities (PEM) whose word for who has signed is taken. Left "
+        "out, signatures are not verified.",
+        None,
+        example="/etc/ssl/certs/ca-certificates.crt",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventsConfig:
     """Changes that the mail server reports to server.admin_listen (see deploy/docs/dovecot.md)."""
 
@@ -348,6 +361,7 @@ class Config:
     sieve: SieveConfig
     smtp: SmtpConfig
     identities: IdentitiesConfig
+    smime: SmimeConfig
     events: EventsConfig
     store: StoreConfig
     uploads: UploadsConfig

@@ -14,6 +14,7 @@ from gateway.ext.mdn_parse import MDN_PARSE
 from gateway.ext.mdn_send import mdn_send
 from gateway.ext.quota import QUOTA, QUOTA_CAPABILITY
 from gateway.ext.sieve_script import SIEVE_SCRIPT
+from gateway.ext.smime import SMIME, Smime
 from gateway.ext.submission.service import Submission
 from gateway.ext.submission.types import SUBMISSION
 from gateway.ext.vacation_response import login_address, vacation_response
@@ -23,12 +24,11 @@ from gateway.jmap.registry import Method
 from gateway.jmap.spec import DataType
 from gateway.mail import registry as mail
 from gateway.mail.blob_copy import BLOB_COPY
+from gateway.mail.email import EMAIL
 from gateway.sync.account import Account
 from gateway.sync.shares import Share
 
-VACATION_RESPONSE: Final = vacation_response(login_address)
-
-TYPES: Final[tuple[DataType, ...]] = (*mail.TYPES, QUOTA, SIEVE_SCRIPT, VACATION_RESPONSE)
+TYPES: Final[tuple[DataType, ...]] = (*mail.TYPES, QUOTA, SIEVE_SCRIPT)
 METHODS: Final[tuple[Method, ...]] = (
     ECHO,
     BLOB_COPY,
@@ -38,9 +38,19 @@ METHODS: Final[tuple[Method, ...]] = (
 )
 
 
-def types(submission: Submission | None = None) -> tuple[DataType, ...]:
-    """All types; those for sending where there is a submission server."""
-    return (*TYPES, *(submission.types if submission is not None else ()))
+def types(submission: Submission | None = None, smime: Smime | None = None) -> tuple[DataType, ...]:
+    """All types; those for sending where there is a submission server.
+
+    With `smime`, Emails have what RFC 9219 tells of them.
+    """
+    found = tuple(_with(smime, each) for each in TYPES)
+    if submission is None:
+        return (*found, vacation_response(login_address))
+    return (*found, vacation_response(submission.addresses), *submission.types)
+
+
+def _with(smime: Smime | None, data_type: DataType) -> DataType:
+    return smime.extended(data_type) if smime is not None and data_type is EMAIL else data_type
 
 
 def methods(submission: Submission | None = None) -> tuple[Method, ...]:
@@ -51,7 +61,9 @@ def methods(submission: Submission | None = None) -> tuple[Method, ...]:
 
 
 def session_capabilities(
-    account: Account | None = None, submission: Submission | None = None
+    account: Account | None = None,
+    submission: Submission | None = None,
+    smime: Smime | None = None,
 ) -> dict[str, dict[str, Any]]:
     """What the Session object says of the server, without core.
 
@@ -60,17 +72,23 @@ def session_capabilities(
     capabilities = mail.session_capabilities() | {BLOB: {}, QUOTA_CAPABILITY: {}}
     if account is not None:
         capabilities |= sieve.session_capabilities(account)
+    if smime is not None:
+        capabilities[SMIME] = {}
     return capabilities | ({SUBMISSION: {}, MDN: {}} if submission is not None else {})
 
 
 def account_capabilities(
-    account: Account | Share, submission: Submission | None = None
+    account: Account | Share,
+    submission: Submission | None = None,
+    smime: Smime | None = None,
 ) -> dict[str, dict[str, Any]]:
     """What the Session object says of one account: the user's own, or what others share.
 
     How much is used of what others share is theirs to know, and nobody sends for others.
     """
     capabilities = mail.account_capabilities(account)
+    if smime is not None:
+        capabilities[SMIME] = {}
     if isinstance(account, Account):
         capabilities |= sieve.account_capabilities(account)
         if submission is not None:

@@ -53,14 +53,15 @@ def verify(octets: bytes, trust: Trust, at: datetime) -> Verdict:
     try:
         found = _signed(whole)
         if found is None:
-            return Verdict(UNKNOWN if _is_smime(whole.root) else None)
+            return Verdict(UNKNOWN if is_smime(whole.root) else None)
         data, content = found
         return _verdict(data, content, _authors(octets), trust, at)
     except Unverifiable as error:
         return Verdict(FAILED, (str(error),))
 
 
-def _is_smime(root: Part) -> bool:
+def is_smime(root: Part) -> bool:
+    """Whether a message of this structure is S/MIME, or signed in another way."""
     return root.type in _MIME or root.type == "multipart/signed"
 
 

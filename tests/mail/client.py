@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.ext.blob import BLOB
-from gateway.ext.registry import METHODS, TYPES
+from gateway.ext.registry import METHODS, types
 from gateway.imap.connection import Endpoint
 from gateway.jmap import ijson
 from gateway.jmap.dispatch import Context, dispatch
@@ -25,7 +25,7 @@ from gateway.sync.sieve_access import SieveSettings
 from gateway.sync.turns import Turns
 from tests.servers.mail_server import MailServer, User
 
-REGISTRY = Registry(TYPES, METHODS)
+REGISTRY = Registry(types(), METHODS)
 
 
 class Refused(Exception):

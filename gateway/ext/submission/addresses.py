@@ -20,6 +20,11 @@ class Owned(NamedTuple):
     name: str
     email: str
 
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one address."""
+        return not self.email.startswith(f"{_ANY}@")
+
 
 class Permitted:
     """The addresses that a user may send from."""

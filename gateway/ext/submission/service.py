@@ -18,6 +18,7 @@ from gateway.jmap.spec import DataType
 from gateway.sasl import Plain
 from gateway.smtp.connection import Server
 from gateway.store.base import Durable
+from gateway.sync.account import Account
 from gateway.sync.accounts import Accounts
 
 
@@ -45,6 +46,7 @@ class Submission:
         def credentials_of(username: str) -> Credentials | None:
             return accounts.credentials(username) if sign_in.as_user else None
 
+        self._book = book
         self._smtp = Smtp(server, sign_in.relay)
         outbox = Outbox(durable, self._smtp)
         self._queue = Queue(outbox, credentials_of, accounts.own)
@@ -57,6 +59,10 @@ class Submission:
     def capability(self) -> dict[str, Any]:
         """What the Session object says of an account from which can be sent."""
         return self._smtp.capability
+
+    async def addresses(self, account: Account) -> list[str]:
+        """Under which addresses a user gets mail, as far as they are known one by one."""
+        return [each.email for each in self._book.of(account.username) if each.is_single]
 
     async def run(self) -> None:
         """Send what was held, when it is time, until cancelled."""
