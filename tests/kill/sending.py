@@ -31,6 +31,8 @@ from tests.servers.smtp import AUTH, Script, SmtpServer, smtp_server
 # Where the gateway is killed: when the submission server has come to this step.
 _STEPS: Final = ("connect", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "end", "QUIT")
 _WEIGHTS: Final = (1, 1, 1, 2, 2, 6, 8, 4)
+# So many of the messages are to leave a second later.
+_HELD: Final = 0.2
 _LONGEST_PAUSE: Final = 0.012
 _ASK_SECONDS: Final = 60.0
 _UNKNOWN: Final = "451 4.4.2 "
@@ -136,19 +138,22 @@ class _Campaign:
             "bodyValues": {"1": {"value": "x" * rng.choice((10, 1000, 100_000))}},
         }
         calls: list[Any] = [["Email/set", {"create": {"draft": email}}, "0"]]
-        submit = {"s": {"identityId": identity, "emailId": "#draft"}}
+        submit: dict[str, Any] = {"s": {"identityId": identity, "emailId": "#draft"}}
+        is_held = rng.random() < _HELD
+        if is_held:
+            mail_from = {"email": self._address, "parameters": {"HOLDFOR": "1"}}
+            rcpt_to = [{"email": "rcpt@example.net"}]
+            submit["s"]["envelope"] = {"mailFrom": mail_from, "rcptTo": rcpt_to}
         if rng.random() < 0.7:  # the message is there already
             made = await self._ask(http, calls)
             submit["s"]["emailId"] = made[0]["created"]["draft"]["id"]
             calls = []
         calls.append(["EmailSubmission/set", {"create": submit}, "1"])
-        how, answers = await self._disturb(http, calls, rng)
+        how, answers = await self._disturb(http, calls, rng, is_held=is_held)
         # Whoever has an answer asks no more.
         created = (answers or await self._until_answered(http, calls))[-1]["created"]["s"]
+        shown = await self._settled(http, created["id"])
         taken = sum(subject.encode() + b"\r\n" in each.octets for each in self._smtp.messages)
-        (shown,) = (
-            await self._ask(http, [["EmailSubmission/get", {"ids": [created["id"]]}, "0"]])
-        )[0]["list"]
         (status,) = shown["deliveryStatus"].values()
         is_unknown = status["smtpReply"].startswith(_UNKNOWN)
         outcome = "unknown, " * is_unknown + ("taken" if taken else "not taken")
@@ -157,23 +162,31 @@ class _Campaign:
             violation = f"taken {taken} times"
         elif not (taken or is_unknown):
             violation = f"never taken, and told to be: {shown}"
-        elif shown["undoStatus"] != "final":
-            violation = f"not settled: {shown}"
         self._sending.note(number, how, outcome, violation)
         self._smtp.messages.clear()
         self._smtp.commands.clear()
 
+    async def _settled(self, http: aiohttp.ClientSession, id_: str) -> dict[str, Any]:
+        """The EmailSubmission once it has left."""
+        async with asyncio.timeout(_ASK_SECONDS):
+            while True:
+                answers = await self._ask(http, [["EmailSubmission/get", {"ids": [id_]}, "0"]])
+                shown: dict[str, Any] = answers[0]["list"][0]
+                if shown["undoStatus"] == "final":
+                    return shown
+                await asyncio.sleep(0.1)
+
     # --- what comes between ----------------------------------------------------------------------
 
     async def _disturb(
-        self, http: aiohttp.ClientSession, calls: list[Any], rng: Random
+        self, http: aiohttp.ClientSession, calls: list[Any], rng: Random, *, is_held: bool
     ) -> tuple[str, Answers | None]:
         """What was done, and the answers if there were any all the same."""
-        if rng.random() < 0.35:
+        if not is_held and rng.random() < 0.35:
             return await self._lose(http, calls, rng.random() * _LONGEST_PAUSE * 4)
         (step,) = rng.choices(_STEPS, _WEIGHTS)
         pause = rng.choice((0.0, 0.0, rng.random() * _LONGEST_PAUSE))
-        return await self._kill(http, calls, step, pause)
+        return await self._kill(http, calls, step, pause, is_held=is_held)
 
     async def _lose(
         self, http: aiohttp.ClientSession, calls: list[Any], seconds: float
@@ -186,16 +199,21 @@ class _Campaign:
             return "the client left", None
 
     async def _kill(
-        self, http: aiohttp.ClientSession, calls: list[Any], step: str, pause: float
+        self,
+        http: aiohttp.ClientSession,
+        calls: list[Any],
+        step: str,
+        pause: float,
+        *,
+        is_held: bool,
     ) -> tuple[str, Answers | None]:
         """Kill the gateway when the server has come to a step, or a moment later."""
-        fired = False
+        fired = asyncio.Event()
 
         async def before(name: str) -> None:
-            nonlocal fired
-            if name != step or fired:
+            if name != step or fired.is_set():
                 return
-            fired = True
+            fired.set()
             if pause:
                 asyncio.get_running_loop().call_later(pause, self._gateway.shoot)
             else:
@@ -205,12 +223,16 @@ class _Campaign:
         answers = None
         with suppress(aiohttp.ClientError):
             answers = await self._ask(http, calls)
+        if is_held:
+            async with asyncio.timeout(_ASK_SECONDS):
+                await fired.wait()
         self._smtp.before = None
         await asyncio.sleep(pause)
-        if fired:
+        if fired.is_set():
             await asyncio.to_thread(self._gateway.stop, signal.SIGKILL)
             self._gateway.start()
         how = f"killed at {step}{' or after' * bool(pause)}{', answered' * bool(answers)}"
+        how += ", held" * is_held
         return how, answers
 
     # --- requests --------------------------------------------------------------------------------
