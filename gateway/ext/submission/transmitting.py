@@ -96,7 +96,7 @@ class Smtp:
         except errors.SmtpError as error:
             # A password that is not taken may be an old one, and the user sign in with the new.
             may_be_later = error.is_temporary or isinstance(error, errors.AuthenticationFailed)
-            raise NotSent(set_error(error), is_temporary=may_be_later) from error
+            raise NotSent(set_error(error, message.octets), is_temporary=may_be_later) from error
         self._offer = taken.offer
         return {email: Delivery(str(reply)) for email, reply in taken.replies.items()}
 
@@ -107,8 +107,8 @@ def _of_address(error: errors.BadAddress, sender: str) -> SetError:
     return SetError("invalidRecipients", str(error), invalidRecipients=[error.email])
 
 
-def set_error(error: errors.SmtpError) -> SetError:
-    """What the client is told, with what the server has said."""
+def set_error(error: errors.SmtpError, octets: int) -> SetError:
+    """What the client is told of a message of so many octets, with what the server has said."""
     said = str(error.reply) if error.reply is not None else error.text
     match error:
         case errors.RecipientsRefused(refused=refused):
@@ -119,7 +119,8 @@ def set_error(error: errors.SmtpError) -> SetError:
         case errors.TooManyRecipients(limit=limit):
             return SetError("tooManyRecipients", said, maxRecipients=limit)
         case errors.MessageTooLarge(limit=limit) if not error.is_temporary:
-            return SetError("tooLarge", said, maxSize=limit or 0)
+            # Where the server does not say how many it takes, they are fewer than these.
+            return SetError("tooLarge", said, maxSize=octets - 1 if limit is None else limit)
         case errors.AuthenticationFailed() | errors.TlsFailed():
             return SetError("forbiddenToSend", said)
     if error.is_temporary:
