@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.kill.sending import Sending, Sent
+from tests.kill.sending import LOST, Sending, Sent
 
 
 def main() -> int:
@@ -17,9 +17,10 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=500)
     parser.add_argument("--store", default="sqlite", choices=("sqlite", "redis"))
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--lost", type=float, default=LOST, help="share of answers that are lost")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="send-") as directory:
-        sending = Sending(Path(directory), options.store, options.seed)
+        sending = Sending(Path(directory), options.store, options.seed, options.lost)
         sent = asyncio.run(sending.run(options.messages, lambda text: print(text, flush=True)))
     print("\n".join(table(sent)))
     return 1 if sent.violations else 0

@@ -31,7 +31,8 @@ from tests.servers.smtp import AUTH, Script, SmtpServer, smtp_server
 # Where the gateway is killed: when the submission server has come to this step.
 _STEPS: Final = ("connect", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "end", "QUIT")
 _WEIGHTS: Final = (1, 1, 1, 2, 2, 6, 8, 4)
-# So many of the messages are to leave a second later.
+LOST: Final = 0.35
+# So many of the others are to leave a second later.
 _HELD: Final = 0.2
 _LONGEST_PAUSE: Final = 0.012
 _ASK_SECONDS: Final = 60.0
@@ -50,10 +51,14 @@ class Sent:
 
 
 class Sending:
-    """Messages of one user, to a server that takes them all."""
+    """Messages of one user, to a server that takes them all.
 
-    def __init__(self, directory: Path, store: StoreKind, seed: str) -> None:
+    lost: the share of those whose answer is lost; of the others, the gateway is killed.
+    """
+
+    def __init__(self, directory: Path, store: StoreKind, seed: str, lost: float = LOST) -> None:
         self.sent = Sent()
+        self.lost = lost
         self._directory = directory
         self._kind = store
         self._rng = Random(seed)
@@ -139,7 +144,7 @@ class _Campaign:
         }
         calls: list[Any] = [["Email/set", {"create": {"draft": email}}, "0"]]
         submit: dict[str, Any] = {"s": {"identityId": identity, "emailId": "#draft"}}
-        is_held = rng.random() < _HELD
+        is_held = rng.random() < _HELD * (1 - self._sending.lost)
         if is_held:
             mail_from = {"email": self._address, "parameters": {"HOLDFOR": "1"}}
             rcpt_to = [{"email": "rcpt@example.net"}]
@@ -182,7 +187,7 @@ class _Campaign:
         self, http: aiohttp.ClientSession, calls: list[Any], rng: Random, *, is_held: bool
     ) -> tuple[str, Answers | None]:
         """What was done, and the answers if there were any all the same."""
-        if not is_held and rng.random() < 0.35:
+        if not is_held and rng.random() < self._sending.lost:
             return await self._lose(http, calls, rng.random() * _LONGEST_PAUSE * 4)
         (step,) = rng.choices(_STEPS, _WEIGHTS)
         pause = rng.choice((0.0, 0.0, rng.random() * _LONGEST_PAUSE))
