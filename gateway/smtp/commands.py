@@ -125,7 +125,7 @@ class _Parameter:
 
 
 def _matching(pattern: str) -> Callable[[str], str | None]:
-    compiled = re.compile(pattern, re.IGNORECASE)
+    compiled = re.compile(pattern, re.IGNORECASE | re.ASCII)  # else "ſ" were an "S"
     return lambda value: value if compiled.fullmatch(value) else None
 
 

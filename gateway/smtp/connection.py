@@ -21,9 +21,13 @@ from gateway.config import SmtpUrl
 from gateway.sasl import Credentials, Plain
 from gateway.smtp.errors import AuthenticationFailed, TlsFailed, Unreachable
 from gateway.smtp.offer import Offer, offer
-from gateway.smtp.reply import BadReply, Reply, ReplyReader
+from gateway.smtp.reply import BadReply, Reply, ReplyReader, shown
 
 _HIGH_WATER: Final = 1 << 18
+# More replies than commands may be under way are nobody's.
+_MAX_WAITING: Final = 1000
+# RFC 5321 §3.2, §4.2.4: who says so to EHLO may still know HELO.
+_NOT_IMPLEMENTED: Final = frozenset({500, 501, 502, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,13 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in replies."""
+        if self._failure is not None:
+            return  # what follows garbage answers nothing
         try:
-            self._replies += self._reader.feed(data)
+            for reply in self._reader.feed(data):
+                self._replies.append(reply)
+            if len(self._replies) > _MAX_WAITING:
+                raise BadReply("replies without an end")
         except BadReply as error:
             self._fail(error)
         self._news.set()
@@ -105,7 +114,8 @@ class Link(asyncio.Protocol):
             async with asyncio.timeout(seconds):
                 await self._writable.wait()
         except TimeoutError:
-            raise Unreachable("the server takes nothing any more") from None
+            if not self._replies:  # else it has said why
+                raise Unreachable("the server takes nothing any more") from None
         self._check()
 
     def _check(self) -> None:
@@ -159,6 +169,7 @@ async def _open(server: Server, credentials: Credentials | None) -> Link:
         start_tls=False,
         tls_context=server.ssl_context,
         timeout=server.command_seconds,
+        local_hostname="localhost",  # is not said, only not looked up
     )
     try:
         async with asyncio.timeout(server.connect_seconds):
@@ -203,12 +214,26 @@ async def _greeted(client: aiosmtplib.SMTP, server: Server) -> Offer:
 
 
 async def _ehlo(client: aiosmtplib.SMTP) -> Offer:
+    name = _own_name(client)
     try:
-        response = await client.ehlo()
-    except aiosmtplib.SMTPHeloError:  # a server without extensions
-        await client.helo()
+        response = await client.ehlo(hostname=name)
+    except aiosmtplib.SMTPHeloError as error:
+        if error.code not in _NOT_IMPLEMENTED:
+            raise
+        await client.helo(hostname=name)
         return Offer()
-    return offer(response.message.splitlines())
+    return offer(_reply(response.code, response.message).lines)
+
+
+def _own_name(client: aiosmtplib.SMTP) -> str:
+    """RFC 5321 §4.1.3: an address literal. A name would have to be looked up, which may take long.
+
+    It is the address that the server sees, too, unless there is something between.
+    """
+    if client.transport is None:
+        raise Unreachable("the connection was lost")
+    address = client.transport.get_extra_info("sockname")[0]
+    return f"[IPv6:{address.partition('%')[0]}]" if ":" in address else f"[{address}]"
 
 
 async def _sign_in(client: aiosmtplib.SMTP, found: Offer, credentials: Credentials) -> None:
@@ -235,4 +260,5 @@ async def _sign_in(client: aiosmtplib.SMTP, found: Offer, credentials: Credentia
 
 
 def _reply(code: int, message: str) -> Reply:
-    return Reply(code, tuple(message.splitlines()) or ("",))
+    lines = message.encode("utf-8", "surrogateescape").split(b"\n")
+    return Reply(code, tuple(shown(line) for line in lines))

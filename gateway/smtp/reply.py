@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,26 +63,24 @@ class ReplyReader:
         self._lines: list[str] = []
         self._code: int | None = None
 
-    def feed(self, octets: bytes) -> list[Reply]:
-        """The replies that these octets complete. Raises BadReply."""
+    def feed(self, octets: bytes) -> Iterator[Reply]:
+        """The replies that these octets complete. Raises BadReply after those that are good."""
         self._octets += octets
-        replies = []
         while (end := self._octets.find(b"\n")) >= 0:
             line = bytes(self._octets[:end]).removesuffix(b"\r")
             del self._octets[: end + 1]
             reply = self._line(line)
             if reply is not None:
-                replies.append(reply)
+                yield reply
         if len(self._octets) > _MAX_LINE_OCTETS:
             raise BadReply("a line without an end")
-        return replies
 
     def _line(self, line: bytes) -> Reply | None:
         found = _LINE.fullmatch(line) if len(line) <= _MAX_LINE_OCTETS else None
         if found is None or (self._code is not None and int(found[1]) != self._code):
             raise BadReply(line[:80].decode("ascii", "replace"))
         self._code = int(found[1])
-        self._lines.append(_shown(found[3] or b""))
+        self._lines.append(shown(found[3] or b""))
         if len(self._lines) > _MAX_LINES:
             raise BadReply("a reply without an end")
         if found[2] == b"-":
@@ -91,7 +90,7 @@ class ReplyReader:
         return reply
 
 
-def _shown(octets: bytes) -> str:
+def shown(octets: bytes) -> str:
     """Text that may be shown to people, and stored."""
     text = octets.decode("utf-8", "replace")
     return "".join(c if c.isprintable() else " " for c in text).strip()

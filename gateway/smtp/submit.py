@@ -109,8 +109,8 @@ async def _envelope(link: Link, server: Server, commands: Sequence[bytes]) -> li
         await link.send(b"".join(group), server.command_seconds)
         for _ in group:
             reply = await link.reply(server.command_seconds)
-            if reply.code == 421:
-                raise Unreachable("the server ends the connection", reply)
+            if reply.code == 421 or 300 <= reply.code < 400:
+                raise _refused(reply)
             replies.append(reply)
         if not replies[0].is_positive:
             break
@@ -177,6 +177,8 @@ async def _end(link: Link, server: Server) -> Reply:
 def _refused(reply: Reply) -> SmtpError:
     if reply.code == 421:
         return Unreachable("the server ends the connection", reply)
+    if reply.code < 400:
+        return Unreachable(f"the server says what it was not asked: {reply}")
     if reply.code == 552 or reply.enhanced in ("5.3.4", "5.2.3"):
         return MessageTooLarge(None, reply)
     if reply.code == 452 and reply.enhanced == "4.3.1":
