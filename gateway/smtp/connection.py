@@ -176,6 +176,8 @@ async def _open(server: Server, credentials: Credentials | None) -> Link:
             found = await _greeted(client, server)
         if credentials is not None:
             await _sign_in(client, found, credentials)
+            # Some, as Dovecot, tell what they can to those alone who have signed in.
+            found = await _ehlo(client)
     except BaseException as error:
         client.close()
         failure = _failed(error)

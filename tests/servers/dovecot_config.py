@@ -41,6 +41,7 @@ class Options:
         separator: of the hierarchy.
         sieve: mail is filtered by the users' scripts, which ManageSieve stores; what they send is
             in `outbox` instead of being sent.
+        relay_port: where the submission service passes on what users send; 0: there is none.
         special_use: RFC 6154, whether Drafts, Sent, Trash, Junk and Archive exist and say so.
         extra: further lines of dovecot.conf, which win over everything above.
     """
@@ -54,6 +55,7 @@ class Options:
     prefix: str = ""
     separator: str = "/"
     sieve: bool = False
+    relay_port: int = 0
     special_use: bool = True
     extra: str = ""
 
@@ -67,6 +69,8 @@ class Ports:
     lmtp: int
     sieve: int
     sieves: int
+    submission: int
+    submissions: int
 
 
 def render(options: Options, base: Path, ports: Ports, certificates: Certificates) -> str:
@@ -78,6 +82,7 @@ def render(options: Options, base: Path, ports: Ports, certificates: Certificate
         _namespace(options),
         _acl(options, base) if options.acl else "",
         _sieve(base, ports) if options.sieve else "",
+        _submission(options, ports) if options.relay_port else "",
         "" if os.geteuid() == 0 else _unprivileged(options),
         options.extra,
         _IMAP_ACL if options.acl else "",
@@ -90,11 +95,12 @@ def _general(options: Options, base: Path, certificates: Certificates) -> str:
     if options.without:
         left = " ".join(name for name in CAPABILITIES.split() if name not in options.without)
         capability = f"imap_capability = {left}"
+    further = " sieve" * options.sieve + " submission" * bool(options.relay_port)
     return f"""
 base_dir = {base}/run
 state_dir = {base}/state
 log_path = /dev/stderr
-protocols = imap lmtp{" sieve" if options.sieve else ""}
+protocols = imap lmtp{further}
 listen = 127.0.0.1
 mail_location = {options.mail_format}:~/mail
 mail_fsync = never
@@ -227,6 +233,22 @@ service managesieve-login {{
   }}
   inet_listener sieves {{
     port = {ports.sieves}
+    ssl = yes
+  }}
+}}
+"""
+
+
+def _submission(options: Options, ports: Ports) -> str:
+    return f"""
+submission_relay_host = 127.0.0.1
+submission_relay_port = {options.relay_port}
+service submission-login {{
+  inet_listener submission {{
+    port = {ports.submission}
+  }}
+  inet_listener submissions {{
+    port = {ports.submissions}
     ssl = yes
   }}
 }}
