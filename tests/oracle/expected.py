@@ -81,6 +81,7 @@ class Expected:
     `contested` are messages that several of them are about, `paths` those of Mailboxes by id, `now`
     is what is where if all is as told, `within` where the copies of a message may be, one in each,
     of which the outcome is not known. are_uploads_lost: the store may have lost what was uploaded.
+    are_ids_lost: and which ids renamed Mailboxes have, where the server has none for them.
     """
 
     now: Situation
@@ -90,6 +91,7 @@ class Expected:
     request: int = 0
     is_structure_loose: bool = False
     are_uploads_lost: bool = False
+    are_ids_lost: bool = False
     keywords: dict[int, Keywords] = field(default_factory=dict)
     within: dict[int, frozenset[str]] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)

@@ -67,6 +67,11 @@ class Intent(ABC):
         """Put what follows into `expected`; what can not have been told, in words."""
 
 
+def _is_unknown(expected: Expected, outcome: Outcome) -> bool:
+    """Whether a Mailbox may be refused since the store has lost which id it has."""
+    return expected.are_ids_lost and outcome.error == "invalidProperties"
+
+
 def told_paths(expected: Expected, mailbox_ids: Mapping[str, Any]) -> set[str]:
     """The paths of Mailboxes; of those that are not known, the id."""
     return {expected.paths.get(id_, id_) for id_ in mailbox_ids}
@@ -106,6 +111,7 @@ class NewEmail(Intent):
                 expected.keywords[self.number] = Keywords(self.keywords)
         elif self.is_exact and not outcome.is_due:
             is_lost = self.octets is not None and expected.are_uploads_lost
+            is_lost |= _is_unknown(expected, outcome)
             return [] if is_lost else [f"{self} was refused: {outcome.error}"]
         return []
 
@@ -141,6 +147,7 @@ class ChangedEmail(Intent):
         after = self._after(expected, {*before})
         if outcome.told is Told.REFUSED and self.is_exact:
             possible = before and after and not outcome.is_due
+            possible = possible and not _is_unknown(expected, outcome)
             where = f"in {[*before]}, to be in {[*after]},"
             return [f"{self} {where} was refused: {outcome.error}"] if possible else []
         if outcome.told is not Told.DONE:  # what others have marked meanwhile may have been moved

@@ -164,6 +164,7 @@ class JmapWriters:
         model, known_at = self._noise.model, self._client.known_at
         expected = expect(model, self._paths, self._since, known_at, contested)
         expected.are_uploads_lost = self._lost_at >= self._since
+        expected.are_ids_lost = self._lost_at >= known_at
         wrong: list[str] = []
         for number, each in enumerate([*self._open, *sent]):
             expected.request = number
