@@ -28,11 +28,11 @@ class AccountRef:
 class Call:
     """One method call of a request.
 
-    `accounts` are those of the user, by id. `created_ids` maps the creation ids of the request,
-    of all types, to ids (RFC 8620 §3.3). `implied` are calls to be made right after this one,
-    with its call id (RFC 8620 §5.4, RFC 8621 §7.5): names and arguments, in order. `opened` are
-    the capabilities that the request may use. `answered` are to be called when it is certain that
-    the client has got the answer to the request, which may be never.
+    `accounts` are those of the user, by id, the own one first. `created_ids` maps the creation ids
+    of the request, of all types, to ids (RFC 8620 §3.3). `implied` are calls to be made right after
+    this one, with its call id (RFC 8620 §5.4, RFC 8621 §7.5): names and arguments, in order.
+    `opened` are the capabilities that the request may use. `answered` are to be called when it is
+    certain that the client has got the answer to the request, which may be never.
     """
 
     accounts: Mapping[str, AccountRef]
@@ -41,6 +41,11 @@ class Call:
     implied: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     opened: frozenset[str] = frozenset()
     answered: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def own(self) -> tuple[str, AccountRef]:
+        """The user's own account, which is the first of all, with its id."""
+        return next(iter(self.accounts.items()))
 
     def resolve(self, id: str) -> str | None:
         """The id itself, or the one that "#creationId" stands for; None if nothing has it."""

@@ -26,10 +26,10 @@ Implied = Sequence[tuple[str, dict[str, Any]]]
 class Context:
     """For whom and with what a request is run.
 
-    `accounts` are those in the user's Session object, by account id, and `session_state` is its
-    state. `on_error` is told every exception that no method should have let out. `give_turn` is
-    awaited between steps of work that does not wait for anything by itself. `answered` takes what
-    is to be called when the client has certainly got its answer.
+    `accounts` are those in the user's Session object, by account id, the own one first, and
+    `session_state` is its state. `on_error` is told every exception that no method should have let
+    out. `give_turn` is awaited between steps of work that does not wait for anything by itself.
+    `answered` takes what is to be called when the client has certainly got its answer.
     """
 
     accounts: Mapping[str, AccountRef]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gateway.jmap.arguments import check
 from gateway.jmap.call import CORE, AccountRef, Call
-from gateway.jmap.errors import MethodError
+from gateway.jmap.errors import MethodError, invalid_arguments, quoted
 from gateway.jmap.methods.changes import changes
 from gateway.jmap.methods.copy import copy
 from gateway.jmap.methods.get import get
@@ -32,6 +32,8 @@ _OPENS: Final[Mapping[str, frozenset[str]]] = {
     )
 }
 
+# What a type has no use for whose objects are in no account.
+_OF_ACCOUNTS: Final = frozenset({"accountId", "ifInState", "state", "oldState", "newState"})
 
 Run = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -107,6 +109,9 @@ Derived = Callable[[DataType, Any, dict[str, Any], Call], Awaitable[dict[str, An
 
 
 def _standard(data_type: DataType, verb: str, method: Derived) -> Method:
+    if data_type.of_user:
+        return _of_user(data_type, verb, method)
+
     async def run(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
         reference = call.account(arguments, data_type.capability)
         return await method(data_type, reference.account, arguments, call)
@@ -115,11 +120,28 @@ def _standard(data_type: DataType, verb: str, method: Derived) -> Method:
 
 
 def _writing(data_type: DataType, verb: str, method: Derived) -> Method:
+    if data_type.of_user:
+        return _of_user(data_type, verb, method, writes=True)
+
     async def run(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
         reference = call.account(arguments, data_type.capability, writes=True)
         return await method(data_type, reference.account, arguments, call)
 
     return Method(f"{data_type.name}/{verb}", data_type.capability, run, writes=True)
+
+
+def _of_user(data_type: DataType, verb: str, method: Derived, *, writes: bool = False) -> Method:
+    """RFC 8620 §7.2.1, §7.2.2: the method without what has to do with an account."""
+
+    async def run(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
+        if foreign := _OF_ACCOUNTS & arguments.keys():
+            raise invalid_arguments(f"There are no arguments {quoted(sorted(foreign))}.")
+        account_id, reference = call.own
+        given = {"accountId": account_id, **arguments}
+        answer = await method(data_type, reference.account, given, call)
+        return {name: value for name, value in answer.items() if name not in _OF_ACCOUNTS}
+
+    return Method(f"{data_type.name}/{verb}", data_type.capability, run, writes)
 
 
 def _special(data_type: DataType, special: Special) -> Method:

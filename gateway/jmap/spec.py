@@ -192,7 +192,11 @@ class Special:
 
 @dataclass(frozen=True, slots=True)
 class DataType:
-    """One data type of a specification; ValueError if the declaration contradicts itself."""
+    """One data type of a specification; ValueError if the declaration contradicts itself.
+
+    of_user: the objects are the user's and in no account (RFC 8620 §7.2). The methods then take no
+    accountId and know no states; the type's functions get the user's own account.
+    """
 
     name: str
     capability: str
@@ -204,6 +208,7 @@ class DataType:
     set: Set | None = None
     copy: Copy | None = None
     special: tuple[Special, ...] = ()
+    of_user: bool = False
 
     def __post_init__(self) -> None:
         if not (self.get or self.changes or self.query or self.set or self.copy or self.special):
