@@ -22,23 +22,27 @@ from gateway.ext.registry import account_capabilities, methods, session_capabili
 from gateway.ext.smime import Smime
 from gateway.ext.submission.addresses import AddressBook
 from gateway.ext.submission.service import SignIn, Submission
-from gateway.http.events import event_handler
+from gateway.http.events import Report, event_handler
 from gateway.http.health import create_admin_app
 from gateway.http.observe import ObservedRegistry
 from gateway.http.routes import create_app
 from gateway.http.server import create_runner
-from gateway.http.services import Services
+from gateway.http.services import Capabilities, Services
 from gateway.imap.connection import Endpoint
 from gateway.jmap.limits import DEFAULTS
 from gateway.mail.blob import open_blob
 from gateway.obs.log import get_logger
+from gateway.push.service import WebPush
 from gateway.sasl import Plain
 from gateway.smime.trust import Trust
 from gateway.smtp.connection import Server
 from gateway.store import Durable, Store, StoreError, StoreUnavailable, open_store
+from gateway.store.keyring import Keyring
 from gateway.sync.accounts import Accounts, Settings
 from gateway.sync.memory import keep_pages
 from gateway.sync.sieve_access import SieveSettings
+from gateway.sync.way_in import MasterUser, SealedPasswords, WayIn
+from gateway.webpush.vapid import Vapid
 
 # On stopping, requests have this long to finish.
 _SHUTDOWN_SECONDS = 20.0
@@ -93,20 +97,61 @@ async def running(config: Config) -> AsyncIterator[str]:
         accounts = Accounts(settings, store)
         stack.push_async_callback(accounts.close)
         server = config.server
-        admin = create_admin_app(store.ping, _event_handler(config, accounts))
+        web_push = make_web_push(config, store.durable, accounts)
+        if web_push is not None:
+            await stack.enter_async_context(_beside(web_push.run()))
+        admin = create_admin_app(store.ping, _event_handler(config, accounts, web_push))
         await _listen(stack, admin, server.admin_listen)
         submission = make_submission(config, store.durable, accounts)
         if submission is not None:
             await stack.enter_async_context(_beside(submission.run()))
-        app = create_app(make_services(config, accounts, submission, make_smime(config)))
+        app = create_app(make_services(config, accounts, submission, make_smime(config), web_push))
         listening = await _listen(stack, app, server.listen)
         yield server.public_url or f"http://{listening}"
 
 
-def _event_handler(config: Config, accounts: Accounts) -> Handler | None:
+def _event_handler(config: Config, accounts: Accounts, web_push: WebPush | None) -> Handler | None:
     """What takes the reports of the mail server, if it is to make any."""
     secret = config.events.secret
-    return event_handler(accounts.reported, secret.reveal()) if secret is not None else None
+    if secret is None:
+        return None
+
+    def heard(report: Report) -> None:
+        for account in accounts.reported(report.username, report.mailboxes):
+            account.mark_changed()
+        if web_push is not None:
+            web_push.reported(report.username, is_delivery=report.is_delivery)
+
+    return event_handler(heard, secret.reveal())
+
+
+def make_web_push(config: Config, durable: Durable, accounts: Accounts) -> WebPush | None:
+    """What pushes to phones and browsers, if something tells of users who are away.
+
+    Raises OSError, ValueError and ssl.SSLError for files that are no use.
+    """
+    push, imap, reports = config.push, config.imap, config.events.secret is not None
+    way_in: WayIn | None = None
+    if imap.master_user is not None and imap.master_password is not None:
+        way_in = MasterUser(imap.master_user, imap.master_password.reveal())
+    elif push.password_keys is not None:
+        keys = [key.encode() for key in push.password_keys.reveal_each()]
+        way_in = SealedPasswords(durable, Keyring(keys))
+    elif not reports:
+        return None
+    vapid = None
+    if push.server_key is not None:
+        vapid = Vapid.load(push.server_key.read_bytes(), push.contact)
+    return WebPush(
+        durable,
+        accounts,
+        way_in,
+        reports=reports,
+        networks=push.networks,
+        ssl_context=ssl.create_default_context(cafile=push.ca_file),
+        vapid=vapid,
+        contact=push.contact,
+    )
 
 
 def make_services(
@@ -114,8 +159,14 @@ def make_services(
     accounts: Accounts,
     submission: Submission | None = None,
     smime: Smime | None = None,
+    web_push: WebPush | None = None,
 ) -> Services:
     """What the endpoints work with."""
+
+    def capabilities(account: Any) -> Capabilities:
+        found = session_capabilities(account, submission, smime)
+        return found | (web_push.capabilities if web_push is not None else {})
+
     auth = config.auth
     limiter = FailureLimiter(per_minute=auth.failures_per_minute, per_day=auth.failures_per_day)
     basic = Basic(accounts, limiter, cache_seconds=auth.cache_seconds)
@@ -124,9 +175,11 @@ def make_services(
         limits=DEFAULTS,
         basic=basic,
         registry=ObservedRegistry(
-            types(submission, smime), methods(submission), on_login_refused=basic.forget
+            (*types(submission, smime), *(web_push.types if web_push is not None else ())),
+            methods(submission),
+            on_login_refused=basic.forget,
         ),
-        capabilities=partial(session_capabilities, submission=submission, smime=smime),
+        capabilities=capabilities,
         account_capabilities=partial(account_capabilities, submission=submission, smime=smime),
         accounts=accounts,
         open_blob=open_blob,

@@ -44,7 +44,7 @@ local function post(url, secret, body)
 end
 
 function dovecot_lua_notify_begin_txn(user)
-  return { user = user, changed = false, mailboxes = {}, count = 0 }
+  return { user = user, changed = false, delivered = false, mailboxes = {}, count = 0 }
 end
 
 -- A transaction with many messages is told of once, at its end.
@@ -57,7 +57,13 @@ local function changed(ctx, event)
   end
 end
 
-dovecot_lua_notify_event_message_new = changed
+-- Mail has come, which a client did not put there by itself.
+local function delivered(ctx, event)
+  ctx.delivered = true
+  changed(ctx, event)
+end
+
+dovecot_lua_notify_event_message_new = delivered
 dovecot_lua_notify_event_message_append = changed
 dovecot_lua_notify_event_message_expunge = changed
 dovecot_lua_notify_event_flags_set = changed
@@ -87,8 +93,8 @@ function dovecot_lua_notify_end_txn(ctx)
   for mailbox in pairs(ctx.mailboxes) do
     names[#names + 1] = json_string(mailbox)
   end
-  local body = ('{"user":%s,"mailboxes":[%s]}'):format(
-    json_string(ctx.user.username), table.concat(names, ",")
+  local body = ('{"user":%s,"mailboxes":[%s],"delivered":%s}'):format(
+    json_string(ctx.user.username), table.concat(names, ","), tostring(ctx.delivered)
   )
   local secret = words(ctx.user:plugin_getenv("jmap_gateway_events_secret"))[1] or ""
   for _, url in ipairs(words(ctx.user:plugin_getenv("jmap_gateway_events_urls"))) do

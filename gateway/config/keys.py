@@ -31,6 +31,7 @@ from gateway.config.values import (
     PublicUrl,
     Secret,
     SecretKey,
+    SecretKeys,
     ServerUrl,
     SieveUrl,
     SmtpUrl,
@@ -43,6 +44,13 @@ Format = Literal["json", "console"]
 SignIn = Literal["user", "relay", "none"]
 
 _SENDABLE = re.compile(r"[!-~]+")  # in a header field, and in a list separated by blanks
+
+
+def _contact(text: str) -> str:
+    if not text.startswith(("mailto:", "https:")) or not _SENDABLE.fullmatch(text):
+        raise ValueError("expected a mailto: or https: URL")
+    return text
+
 
 _LEVEL: Kind[Level] = choice("debug", "info", "warning", "error")
 _FORMAT: Kind[Format] = choice("json", "console")
@@ -128,9 +136,22 @@ class ImapConfig:
     idle_seconds: float = key(
         seconds(1740), "Seconds after which an unused connection is closed.", 60.0
     )
+    master_user: str | None = key(
+        optional(text(str)),
+        "A user of the mail server who may act for all others (SASL PLAIN with an authorization "
+        "identity; Dovecot: a master user). By it the gateway looks for the mail of users who want "
+        "pushes and are away.",
+        None,
+        example="jmap-gateway",
+    )
+    master_password: Secret | None = key(
+        optional(text(Secret, secret=True)), "The password of the master user.", None
+    )
 
     def __post_init__(self) -> None:
         _check_server("imap", self.url, self.allow_insecure, self.ca_file)
+        if (self.master_user is None) != (self.master_password is None):
+            raise ValueError("imap.master_user: it goes with imap.master_password")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +306,45 @@ class EventsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushConfig:
+    """Web Push, where events.secret, imap.master_user or push.password_keys is set."""
+
+    password_keys: SecretKeys | None = key(
+        optional(text(SecretKeys.parse, secret=True)),
+        "Keys of 32 characters or more, with blanks or line ends between them: passwords of users "
+        "who want pushes are kept, encrypted with the first; the others open what is older. Left "
+        "out, no password is kept.",
+        None,
+        example="(openssl rand -hex 32)",
+    )
+    contact: str | None = key(
+        optional(text(_contact)),
+        "A mailto: or https: URL by which push services reach the operator.",
+        None,
+        example="mailto:postmaster@example.org",
+    )
+    server_key: Path | None = key(
+        optional(text(Path)),
+        "The key (PEM, P-256) by which push services know this server. Left out, one is made, and "
+        "kept in the store.",
+        None,
+        example="/etc/jmap-gateway/vapid.pem",
+    )
+    networks: tuple[Network, ...] = key(
+        list_of(Network.parse),
+        'Networks, such as "10.1.2.0/24", of push services inside, at any port. Pushes go nowhere '
+        "else but to port 443 of public addresses.",
+        (),
+    )
+    ca_file: Path | None = key(
+        optional(text(Path)),
+        "Certificate authorities (PEM) of push services to trust instead of the system's.",
+        None,
+        example="/etc/ssl/certs/push-ca.pem",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreConfig:
     """What the gateway remembers of the mailboxes, to be built again from IMAP, and uploads."""
 
@@ -363,6 +423,7 @@ class Config:
     identities: IdentitiesConfig
     smime: SmimeConfig
     events: EventsConfig
+    push: PushConfig
     store: StoreConfig
     uploads: UploadsConfig
     auth: AuthConfig

@@ -195,6 +195,25 @@ class SecretKey(Secret):
         return cls(text)
 
 
+class SecretKeys(Secret):
+    """Several of these, with white space between them."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From the text; ValueError when there is none, or one is too short."""
+        if not text.split():
+            raise ValueError("expected a key")
+        if any(len(each) < 32 for each in text.split()):
+            raise ValueError("expected 32 characters or more, as from `openssl rand -hex 32`")
+        return cls(text)
+
+    def reveal_each(self) -> list[str]:
+        """The keys, in their order."""
+        return self.reveal().split()
+
+
 class StoreUrl(Secret):
     """Where the store is. Only a password in it is secret."""
 

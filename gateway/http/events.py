@@ -1,16 +1,17 @@
 """RFC 5423: the mail server reports that something in an account changed (deploy/dovecot/push.lua).
 
-`POST /events` with `{"user": name, "mailboxes": [name, ...]}` on the listener that is not for the
-public: who changed something, and what, as that user names it; the names may be missing. A report
-is only a reason to ask the mail server, so what a forged one could do is cost a look.
+`POST /events` with `{"user": name, "mailboxes": [name, ...], "delivered": boolean}` on the listener
+that is not for the public: who changed something, what, as that user names it, and whether mail was
+delivered; all but the first may be missing. A report is only a reason to ask the mail server, or to
+have clients ask, so what a forged one could do is cost a look.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
 import orjson
 from aiohttp import web
@@ -25,23 +26,19 @@ _READ_SECONDS = 5.0
 _SCHEME = "Bearer "
 
 
-class Watched(Protocol):
-    """An account in memory."""
+class Report(NamedTuple):
+    """Who changed something, and what."""
 
-    def mark_changed(self) -> None:
-        """Something changed on the server."""
-
-
-class _Report(NamedTuple):
     username: str
     mailboxes: list[str]
+    is_delivery: bool
 
 
-def event_handler(find: Callable[[str, list[str]], Iterable[Watched]], secret: str) -> Handler:
+def event_handler(heard: Callable[[Report], None], secret: str) -> Handler:
     """The handler of POST /events, for mail servers that know the secret.
 
-    find: gives the accounts in memory that a change concerns, by the canonical name of the user who
-    made it, and the mailboxes. Whether there are any is not told.
+    heard: is given each report, with the canonical name of the user. Whether there is such a user
+    is not told.
     """
     expected = secret.encode()
 
@@ -57,8 +54,7 @@ def event_handler(find: Callable[[str, list[str]], Iterable[Watched]], secret: s
             return problem(400, 'The body is not {"user": name, "mailboxes": [name, ...]}.')
         # Mail servers compare names without case more often than not, and tell them in lower case.
         for name in dict.fromkeys((told.username, told.username.lower())):
-            for account in find(name, told.mailboxes):
-                account.mark_changed()
+            heard(told._replace(username=name))
         return web.Response(status=204)
 
     return report
@@ -78,7 +74,7 @@ async def _body(request: web.Request) -> bytes:
     return body
 
 
-def _report(body: bytes) -> _Report | None:
+def _report(body: bytes) -> Report | None:
     """What is reported; None when it is not said who changed something."""
     try:
         event = orjson.loads(body)
@@ -92,4 +88,6 @@ def _report(body: bytes) -> _Report | None:
     if not all(isinstance(mailbox, str) for mailbox in mailboxes):
         return None
     username = canonical_username(name)
-    return _Report(username, mailboxes[:_MAX_MAILBOXES]) if username is not None else None
+    if username is None:
+        return None
+    return Report(username, mailboxes[:_MAX_MAILBOXES], event.get("delivered") is True)

@@ -70,6 +70,12 @@ INDEX_BYTES = Gauge(
     "Octets of account indexes held in memory.",
     registry=REGISTRY,
 )
+PUSHES = Counter(
+    "jmap_gateway_pushes_total",
+    'Pushes to subscriptions, by outcome ("delivered", "gone", "later", "refused").',
+    ["outcome"],
+    registry=REGISTRY,
+)
 EVENT_STREAMS = Gauge(
     "jmap_gateway_event_streams",
     "Event streams open (RFC 8620 §7.3).",

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from gateway.imap.connection import Credentials
+from gateway.imap.errors import AuthenticationFailed
 from gateway.obs.log import get_logger
 from gateway.obs.metrics import ACTIVE_ACCOUNTS, INDEX_BYTES
 from gateway.store.base import Store
+from gateway.sync import ids
 from gateway.sync.account import Account
 from gateway.sync.door import Door, Settings
 from gateway.sync.errors import NotCommitted
@@ -23,11 +25,14 @@ from gateway.sync.memory import give_back
 from gateway.sync.reported import concerned
 from gateway.sync.shares import Share
 from gateway.sync.sieve_access import SieveServer
+from gateway.sync.way_in import WayIn
 
 __all__ = ["Accounts", "Settings"]
 
 IDLE_SECONDS = 600.0
 _SWEEP_SECONDS = 15.0
+# RFC 6890: the address of a client that is not there.
+_NOWHERE = "0.0.0.0"  # noqa: S104
 
 log = get_logger(__name__)
 
@@ -57,7 +62,9 @@ class Accounts:
     def credentials(self, username: str) -> Credentials | None:
         """What a user has signed in with last, if the account is in memory."""
         login = self._logins.get(username)
-        return login.door.credentials if login is not None else None
+        if login is None or login.door.credentials.master is not None:
+            return None
+        return login.door.credentials
 
     async def login(self, username: str, password: str, client_address: str) -> Account:
         """The own account of a user whom the server lets in with this password.
@@ -65,7 +72,14 @@ class Accounts:
         Raises AuthenticationFailed, ServerBusy, and any other ImapError when the server can not
         be asked.
         """
-        door = Door(self._settings, Credentials(username, password), client_address)
+        credentials = Credentials(username, password)
+        login = await self._log_in(credentials, client_address)
+        login.own.last_used = time.monotonic()
+        return login.own
+
+    async def _log_in(self, credentials: Credentials, client_address: str) -> Login:
+        username = credentials.username
+        door = Door(self._settings, credentials, client_address)
         connection = await door.open()
         lock = self._opening.setdefault(username, asyncio.Lock())
         async with lock:
@@ -83,12 +97,12 @@ class Accounts:
                 self._logins[username] = login
                 ACTIVE_ACCOUNTS.set(len(self._logins))
             else:
-                login.door.credentials, login.door.client = door.credentials, client_address
+                if credentials.master is None:
+                    login.door.credentials, login.door.client = credentials, client_address
                 await login.lend(connection)
         if self._sweeper is None:
             self._sweeper = asyncio.create_task(self._sweep())
-        login.own.last_used = time.monotonic()
-        return login.own
+        return login
 
     # --- what is shared with a user --------------------------------------------------------------
 
@@ -120,6 +134,26 @@ class Accounts:
         login = self._login_of(account)
         if login is None:
             raise NotCommitted("another node goes on with the account")
+        return Following(login, was_told)
+
+    async def follow_absent(
+        self, username: str, way_in: WayIn | None, was_told: Callable[[str], bool]
+    ) -> Following | None:
+        """The same for a user who need not be here; None if there is no way in.
+
+        Raises ImapError, NotCommitted.
+        """
+        login = self._logins.get(username)
+        if login is None:
+            account_id = ids.account_id(self._settings.backend, username)
+            credentials = await way_in.find(account_id, username) if way_in is not None else None
+            if way_in is None or credentials is None:
+                return None
+            try:
+                login = await self._log_in(credentials, _NOWHERE)
+            except AuthenticationFailed:
+                await way_in.forget(account_id)
+                raise
         return Following(login, was_told)
 
     def reported(self, username: str, mailboxes: Iterable[str]) -> list[Account]:

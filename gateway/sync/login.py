@@ -130,7 +130,7 @@ class Login:
 
     def _sieve_of(self, account_id: str, server: SieveServer) -> Sieve:
         def credentials() -> Plain:
-            return Plain(self.door.credentials.username, self.door.credentials.password)
+            return self.door.credentials.plain
 
         return Sieve(SieveAccess(server, credentials), self._store.durable, account_id)
 

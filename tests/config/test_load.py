@@ -280,15 +280,18 @@ def test_every_key_is_in_the_sample_with_its_description_and_default() -> None:
 
 def test_the_examples_and_defaults_of_the_sample_can_be_used(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^#(?=\w+ = )", "", sample())
-    text = re.sub(r"(?m)^(ca_file|secret) = .*\n", "", text)
+    text = re.sub(r"(?m)^(ca_file|secret|password_keys) = .*\n", "", text)
     config = load(_file(tmp_path, text), {}, {})
     assert config.log == load(None, IMAP, {}).log
     assert config.server.public_url == "https://jmap.example.org"
 
 
 def test_the_example_of_a_secret_can_not_be_used(tmp_path: Path) -> None:
-    problems = _problems(_file(tmp_path, re.sub("(?m)^#(?=secret = )", "", sample())))
-    for problem, key in zip(problems, ("events.secret", "store.secret"), strict=True):
+    problems = _problems(
+        _file(tmp_path, re.sub("(?m)^#(?=(secret|password_keys) = )", "", sample()))
+    )
+    keys = ("events.secret", "push.password_keys", "store.secret")
+    for problem, key in zip(problems, keys, strict=True):
         assert key in problem
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 
-from gateway.http.events import event_handler
+from gateway.http.events import Report, event_handler
 from gateway.http.health import create_admin_app
 from tests.servers.dovecot import Dovecot
 from tests.servers.dovecot_config import Options
@@ -26,35 +26,25 @@ SECONDS = 20.0
 Change = Callable[[Dovecot, User], object]
 
 
-@dataclass(frozen=True)
-class Account:
-    """An account in memory."""
-
-    username: str
-    marked: asyncio.Queue[str]
-
-    def mark_changed(self) -> None:
-        """Called when the mail server reports a change."""
-        self.marked.put_nowait(self.username)
-
-
 @dataclass
 class Node:
-    """A node of the gateway, as far as the mail server knows it; all accounts are in memory."""
+    """A node of the gateway, as far as the mail server knows it."""
 
     marked: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     mailboxes: list[str] = field(default_factory=list)
+    deliveries: int = 0
 
-    def find(self, username: str, mailboxes: list[str]) -> list[Account]:
-        """The account of a user."""
-        self.mailboxes = mailboxes
-        return [Account(username, self.marked)]
+    def heard(self, report: Report) -> None:
+        """Called when the mail server reports a change."""
+        self.mailboxes = report.mailboxes
+        self.deliveries += report.is_delivery
+        self.marked.put_nowait(report.username)
 
     @asynccontextmanager
     async def listening(self, secret: str) -> AsyncIterator[str]:
         """Serve /events; gives the URL."""
-        app = create_admin_app(_ping, event_handler(self.find, secret))
+        app = create_admin_app(_ping, event_handler(self.heard, secret))
         app.middlewares.append(self._in_time)
         self.answering.set()
         async with TestServer(app) as server:

@@ -65,7 +65,7 @@ def lua(script: str) -> list[str]:
 
 
 def test_every_node_is_told_once_for_a_transaction() -> None:
-    body = '{"user":"ann@example.test","mailboxes":["INBOX"]}'
+    body = '{"user":"ann@example.test","mailboxes":["INBOX"],"delivered":false}'
     assert lua(
         'changed_mailbox = "INBOX"'
         'commit("ann@example.test", "message_new", "flags_set", "message_expunge")'
@@ -86,12 +86,12 @@ def test_names_arrive_as_they_are(name: str) -> None:
     """RFC 8259 §7"""
     text = json.dumps(name, ensure_ascii=False)
     body = lua(f'changed_mailbox = {text} commit({text}, "flags_set")')[1]
-    assert json.loads(body) == {"user": name, "mailboxes": [name]}
+    assert json.loads(body) == {"user": name, "mailboxes": [name], "delivered": False}
 
 
 def test_an_event_without_a_mailbox_is_told_all_the_same() -> None:
     body = lua('commit("ann", "mailbox_subscribe")')[1]
-    assert json.loads(body) == {"user": "ann", "mailboxes": []}
+    assert json.loads(body) == {"user": "ann", "mailboxes": [], "delivered": False}
 
 
 def test_no_more_mailboxes_are_named_than_are_read() -> None:

@@ -12,7 +12,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.http import events
-from gateway.http.events import event_handler
+from gateway.http.events import Report, event_handler
 from gateway.http.health import create_admin_app
 from tests.http.harness import Client, problem_of
 
@@ -39,10 +39,11 @@ async def ping() -> None:
 
 @pytest.fixture
 async def admin(accounts: dict[str, Account]) -> AsyncIterator[Client]:
-    def find(name: str, _mailboxes: list[str]) -> list[Account]:
-        return [accounts[name]] if name in accounts else []
+    def heard(report: Report) -> None:
+        if report.username in accounts:
+            accounts[report.username].mark_changed()
 
-    app = create_admin_app(ping, event_handler(find, SECRET))
+    app = create_admin_app(ping, event_handler(heard, SECRET))
     async with TestClient(TestServer(app)) as client:
         yield client
 

@@ -24,10 +24,21 @@ from gateway.sasl import Plain
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user and the password, any Unicode but NUL."""
+    """A user and the password, any Unicode but NUL.
+
+    master: whose password it is, where that is another user, who may act for this one.
+    """
 
     username: str
     password: str = field(repr=False)
+    master: str | None = None
+
+    @property
+    def plain(self) -> Plain:
+        """The same for SASL. Raises ValueError for what that can not carry."""
+        if self.master is None:
+            return Plain(self.username, self.password)
+        return Plain(self.master, self.password, authzid=self.username)
 
 
 class Login(Command[None]):
@@ -55,8 +66,7 @@ class AuthenticatePlain(Command[None]):
     name: ClassVar[str] = "AUTHENTICATE"
 
     def __init__(self, credentials: Credentials, *, initial: bool) -> None:
-        plain = Plain(credentials.username, credentials.password)
-        self._message = base64.b64encode(plain.initial).decode()
+        self._message = base64.b64encode(credentials.plain.initial).decode()
         self._initial = initial
         self._answered = initial
 
@@ -150,6 +160,8 @@ async def _authenticate(conn: Commander, credentials: Credentials) -> None:
                 raise
         await conn.run(Login(credentials))
         conn.quirks.add(PLAIN_WITHOUT_MAILBOX)
+    elif credentials.master is not None:
+        raise AuthenticationFailed(None, "a master user needs AUTH=PLAIN")
     elif "LOGINDISABLED" not in conn.capabilities:
         await conn.run(Login(credentials))
     elif "LOGIN" in conn.capabilities.auth:
@@ -160,7 +172,8 @@ async def _authenticate(conn: Commander, credentials: Credentials) -> None:
 
 def _names_mailbox(credentials: Credentials) -> bool:
     """Exchange: the mailbox of somebody else, as in jo@example.test/team."""
-    return not {"/", "\\"}.isdisjoint(credentials.username)
+    is_own = credentials.master is None
+    return is_own and not {"/", "\\"}.isdisjoint(credentials.username)
 
 
 def _plain_fails(conn: Commander) -> bool:
