@@ -65,7 +65,7 @@ def lua(script: str) -> list[str]:
 
 
 def test_every_node_is_told_once_for_a_transaction() -> None:
-    body = '{"user":"ann@example.test","mailboxes":["INBOX"],"delivered":false}'
+    body = '{"user":"ann@example.test","mailboxes":["INBOX"],"delivered":true}'
     assert lua(
         'changed_mailbox = "INBOX"'
         'commit("ann@example.test", "message_new", "flags_set", "message_expunge")'
