@@ -37,11 +37,15 @@ _DOT = re.compile(rb"^\.", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent. octets: about how many there are; chunks: them, whatever ends their lines."""
+    """What is sent. octets: about how many there are; chunks: them, whatever ends their lines.
+
+    is_utf8: there is UTF-8 in its header (RFC 6532).
+    """
 
     octets: int
     is_8bit: bool
     chunks: Callable[[], AsyncIterator[bytes]]
+    is_utf8: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,9 @@ def _commands(
     if message.is_8bit and "8BITMIME" not in offer:
         raise NotTransportable("the server takes no message of 8 bit")
     first = mail_command(mail, offer, envid=envid, octets=message.octets, is_8bit=message.is_8bit)
-    if needs_utf8(mail, [*recipients]):
+    if message.is_utf8 and "SMTPUTF8" not in offer:
+        raise NotTransportable("the server takes no UTF-8 in a header")
+    if message.is_utf8 or needs_utf8(mail, [*recipients]):
         first = with_utf8(first)
     return [first, *(rcpt_command(each, offer) for each in recipients)]
 
@@ -132,11 +138,15 @@ def _check_recipients(replies: Mapping[str, Reply]) -> None:
     if not refused:
         return
     for reply in refused.values():
-        # RFC 5321 §4.5.3.1.10 has 452; 552 is what older ones say.
-        if reply.enhanced in ("4.5.3", "5.5.3") or (
-            reply.code in (452, 552) and reply.enhanced is None and len(refused) < len(replies)
-        ):
+        if reply.enhanced in ("4.5.3", "5.5.3"):
             raise TooManyRecipients(len(replies) - len(refused), reply)
+    # RFC 5321 §4.5.3.1.10 has 452, which is of a full mailbox, too; 552 is what older ones say. Of
+    # too many recipients, it is the last ones that are refused, each in that way.
+    first = next(iter(refused.values()))
+    is_limit = all(r.code in (452, 552) and r.enhanced is None for r in refused.values())
+    last = [*replies][-len(refused) :]
+    if is_limit and 1 < len(refused) < len(replies) and last == [*refused]:
+        raise TooManyRecipients(len(replies) - len(refused), first)
     raise RecipientsRefused(refused)
 
 

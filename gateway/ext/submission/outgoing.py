@@ -45,6 +45,17 @@ class Outgoing:
     _skip: int
 
     @property
+    def is_utf8(self) -> bool:
+        """RFC 6532: whether there is UTF-8 in the header, and not what nobody can read."""
+        if self.header.isascii():
+            return False
+        try:
+            self.header.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    @property
     def message_id(self) -> str | None:
         """Its Message-ID, without brackets."""
         found = [headers.message_ids(value) for value in values(self.fields, "message-id")]

@@ -82,7 +82,7 @@ class Smtp:
                 signed,
                 Mail(sender.email, sender.parameters),
                 recipients,
-                Message(message.octets, message.is_8bit, message.chunks),
+                Message(message.octets, message.is_8bit, message.chunks, message.is_utf8),
                 envid,
                 before_end,
             )
@@ -121,7 +121,7 @@ def set_error(error: errors.SmtpError, octets: int) -> SetError:
         case errors.MessageTooLarge(limit=limit) if not error.is_temporary:
             # Where the server does not say how many it takes, they are fewer than these.
             return SetError("tooLarge", said, maxSize=octets - 1 if limit is None else limit)
-        case errors.AuthenticationFailed() | errors.TlsFailed():
+        case errors.AuthenticationFailed(reply=None) | errors.TlsFailed():
             return SetError("forbiddenToSend", said)
     if error.is_temporary:
         return SetError("serverUnavailable", said)
