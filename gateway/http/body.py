@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -90,6 +91,14 @@ class Bodies:
             yield body
         finally:
             self._budget.give(user, size)
+
+    async def hold(self, user: Hashable, size: int) -> Callable[[], None]:
+        """Count octets that are here already as held; gives what lets go of them.
+
+        Raises Overloaded when there is no room.
+        """
+        await self._budget.take(user, size)
+        return partial(self._budget.give, user, size)
 
     async def _read(self, request: web.Request) -> bytes:
         body = bytearray()

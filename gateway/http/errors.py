@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import orjson
 from aiohttp import web
@@ -22,11 +23,16 @@ _CHALLENGE = 'Basic realm="jmap-gateway", charset="UTF-8"'
 # Seconds after which a mail server or store that failed is worth asking again.
 _RETRY_AFTER = 10
 
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
 log = get_logger(__name__)
 
 
 class Overloaded(Exception):
     """503: this process has more to do than it can hold."""
+
+
+_UNAVAILABLE = (ImapError, StoreUnavailable, NotCommitted, Overloaded)
 
 
 def problem(
@@ -37,10 +43,41 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """A response with a problem details object (RFC 9457 §3)."""
-    body: dict[str, Any] = {"type": type, "title": HTTPStatus(status).phrase, "status": status}
-    if detail:
-        body["detail"] = detail
-    return _response(status, body, headers)
+    told = _problem(status, detail, headers or {}, type=type)
+    return _response(status, told.members, told.headers)
+
+
+class Problem(NamedTuple):
+    """What is told of an error: `members` are those of the problem details object."""
+
+    status: int
+    members: dict[str, Any]
+    headers: Mapping[str, str] = _NONE
+
+
+def told_of(error: Exception, route: str) -> Problem:
+    """What the client is told; what it can not be told is logged."""
+    if isinstance(error, RequestError):
+        return Problem(error.status, error.problem())
+    if isinstance(error, NotAuthenticated | AuthenticationFailed):
+        return _problem(401, "Credentials are missing or were not accepted.")
+    if isinstance(error, TooManyAttempts):
+        retry = {"Retry-After": str(error.retry_after)}
+        return _problem(429, "Too many failed logins. Try again later.", retry)
+    if isinstance(error, _UNAVAILABLE):
+        log.warning("unavailable", route=route, error=type(error).__name__)
+        return _problem(
+            503,
+            "The mail server can not be reached at the moment."
+            if isinstance(error, ImapError)
+            else "The service can not answer at the moment.",
+            {"Retry-After": str(_RETRY_AFTER)},
+        )
+    if isinstance(error, web.HTTPException):  # no such path, no such method, ...
+        kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+        return _problem(error.status, headers=kept)
+    log.error("unexpected error", route=route, exc_info=error)
+    return _problem(500, "An unexpected error occurred. It has been logged.")
 
 
 @web.middleware
@@ -48,35 +85,15 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     """Answer whatever the handler raises."""
     try:
         return await handler(request)
-    except RequestError as error:
-        return _response(error.status, error.problem())
-    except (NotAuthenticated, AuthenticationFailed):
-        return _unauthorized(request)
-    except TooManyAttempts as error:
-        return problem(
-            429,
-            "Too many failed logins. Try again later.",
-            headers={"Retry-After": str(error.retry_after)},
-        )
-    except (ImapError, StoreUnavailable, NotCommitted, Overloaded) as error:
-        log.warning("unavailable", route=route_of(request), error=type(error).__name__)
-        return problem(
-            503,
-            "The mail server can not be reached at the moment."
-            if isinstance(error, ImapError)
-            else "The service can not answer at the moment.",
-            headers={"Retry-After": str(_RETRY_AFTER)},
-        )
-    except web.HTTPException as error:
-        return _from_aiohttp(error)
-    except ConnectionError:
-        raise  # the client is gone, there is nobody to answer
-    except Exception:
-        log.exception("unexpected error", route=route_of(request))
-        return problem(500, "An unexpected error occurred. It has been logged.")
+    except Exception as error:
+        if isinstance(error, ConnectionError) and not isinstance(error, _UNAVAILABLE):
+            raise  # the client is gone, there is nobody to answer
+        told = told_of(error, route_of(request))
+        headers = _challenge(request) if told.status == 401 else told.headers
+        return _response(told.status, told.members, headers)
 
 
-def _unauthorized(request: web.Request) -> web.Response:
+def _challenge(request: web.Request) -> dict[str, str]:
     """RFC 9110 §15.5.2, but without its challenge to the script of a web page.
 
     A browser that sees the challenge asks for a password itself and holds the script's answer
@@ -86,17 +103,7 @@ def _unauthorized(request: web.Request) -> web.Response:
         "Origin" in request.headers
         or request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
     )
-    return problem(
-        401,
-        "Credentials are missing or were not accepted.",
-        headers=None if by_script else {"WWW-Authenticate": _CHALLENGE},
-    )
-
-
-def _from_aiohttp(error: web.HTTPException) -> web.Response:
-    """What aiohttp itself raises: no such path, no such method, ..."""
-    kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
-    return problem(error.status, headers=kept)
+    return {} if by_script else {"WWW-Authenticate": _CHALLENGE}
 
 
 def _response(
@@ -108,3 +115,16 @@ def _response(
         content_type="application/problem+json",
         headers=headers,
     )
+
+
+def _problem(
+    status: int,
+    detail: str = "",
+    headers: Mapping[str, str] = _NONE,
+    *,
+    type: str = "about:blank",
+) -> Problem:
+    members: dict[str, Any] = {"type": type, "title": HTTPStatus(status).phrase, "status": status}
+    if detail:
+        members["detail"] = detail
+    return Problem(status, members, headers)

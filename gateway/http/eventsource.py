@@ -6,9 +6,9 @@ import asyncio
 import math
 import random
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -16,15 +16,14 @@ from multidict import MultiMapping
 
 from gateway.http.errors import problem
 from gateway.http.observe import route_of
-from gateway.http.services import Following, Services
-from gateway.imap.errors import ImapError
+from gateway.http.services import Services
 from gateway.jmap import ijson
 from gateway.obs.log import get_logger
 from gateway.obs.metrics import EVENT_STREAMS
 from gateway.push import event_stream
-from gateway.push.changes import TypeState, event_id, is_told_of, state_change
+from gateway.push.changes import is_told_of
 from gateway.push.channels import Channel, Channels, Ended
-from gateway.sync.errors import NotCommitted
+from gateway.push.telling import Following, Telling
 
 _HEADERS = {
     "Content-Type": "text/event-stream",
@@ -41,10 +40,6 @@ _MIN_PING, _MAX_PING = 5, 300
 # Proxies cut a response that is silent for longer (HAProxy 50 s, nginx 60 s), whether the client
 # wants pings or not; and only who writes learns that the client is gone.
 _SILENCE_SECONDS = 45.0
-# RFC 8620 §7: changes that follow one another faster than this are told as one.
-_SPACING_SECONDS = 0.25
-# The first answer waits so long for the mail server, should that be slow to say what there is.
-_LOOK_SECONDS = 10.0
 # A client that takes nothing for this long has lost interest. The few kB that it may leave to its
 # system first do not count, so it has had a hundred events by then.
 _STALL_SECONDS = 30.0
@@ -161,7 +156,7 @@ class _Stream:
         self._following = following
         self._asked = asked
         self._channel = channel
-        self._told = self._id()  # what there was when watching began
+        self._telling = Telling(following, asked.types, channel)
         self._event_at = self._written_at = _now()
 
     async def run(self, writer: AbstractStreamWriter, last_event_id: str) -> None:
@@ -172,40 +167,20 @@ class _Stream:
         when the client does not take what is sent, Ended, and ConnectionError.
         """
         self._writer = writer
-        await self._look()
         opening = event_stream.COMMENT + event_stream.retry(random.uniform(*_RETRY_SECONDS))  # noqa: S311
-        self._told = last_event_id or self._told
-        news = self._news()
-        await self._write(opening + (news or event_stream.event_id(self._told)))
+        news = self._event(await self._telling.begin(last_event_id))
+        known = last_event_id or self._telling.told
+        await self._write(opening + (news or event_stream.event_id(known)))
         while not (news and self._asked.close_after_state) and await self._changed():
-            if news := self._news():
+            if news := self._event(self._telling.news()):
                 await self._write(news)
 
-    async def _look(self) -> None:
-        """Have what happened so far told at once, and what comes from now on told as a change.
-
-        An account that is new here would else count both as what there was from the beginning.
-        """
-        try:
-            async with self._channel.until(_now() + _LOOK_SECONDS):
-                await self._following.fresh()
-        except (ImapError, NotCommitted, TimeoutError):
-            pass  # the watch goes on, and finds out when the mail server or the store is back
-
-    def _news(self) -> bytes:
-        """What changed since the client was told last, as an event; empty if nothing did."""
-        change = state_change(self._states(), self._asked.types, self._told)
-        self._told = self._id()
+    def _event(self, change: dict[str, Any] | None) -> bytes:
+        """The change as an event; empty if there is none."""
         if change is None:
             return b""
         self._event_at = _now()
-        return event_stream.event("state", ijson.encode(change), self._told)
-
-    def _id(self) -> str:
-        return event_id(self._states(), self._asked.types)
-
-    def _states(self) -> Mapping[str, TypeState]:
-        return self._following.states()
+        return event_stream.event("state", ijson.encode(change), self._telling.told)
 
     async def _changed(self) -> bool:
         """Wait for a change, with signs of life meanwhile; False when the account has ended."""
@@ -217,7 +192,7 @@ class _Stream:
             except TimeoutError:
                 await self._write(self._sign_of_life())
             else:
-                await self._channel.pause(self._event_at + _SPACING_SECONDS)
+                await self._telling.space()
                 return True
 
     def _ping_at(self) -> float:

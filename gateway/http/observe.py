@@ -35,17 +35,20 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Log and measure each request once it is answered."""
     start = time.perf_counter()
     response = await handler(request)
-    seconds = time.perf_counter() - start
-    route = route_of(request)
-    HTTP_REQUESTS.labels(route, str(response.status)).observe(seconds)
+    observed(request.method, route_of(request), response.status, time.perf_counter() - start)
+    return response
+
+
+def observed(method: str, route: str, status: int, seconds: float) -> None:
+    """Log and measure a request that is answered."""
+    HTTP_REQUESTS.labels(route, str(status)).observe(seconds)
     log.info(
         "request",
-        method=request.method,
+        method=method,
         route=route,
-        status=response.status,
+        status=status,
         milliseconds=round(seconds * 1000, 1),
     )
-    return response
 
 
 class ObservedRegistry(Registry):

@@ -1,4 +1,4 @@
-"""RFC 8620 §2, §3.1, §6, §7.3: which URL is what."""
+"""RFC 8620 §2, §3.1, §6, §7.3, RFC 8887: which URL is what."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.http.api import Api
 from gateway.http.body import expect
+from gateway.http.calls import Calls
 from gateway.http.cors import Cors
 from gateway.http.download import Downloads
 from gateway.http.errors import problems
@@ -15,14 +16,17 @@ from gateway.http.observe import observe
 from gateway.http.services import Services
 from gateway.http.session import SessionResource
 from gateway.http.upload import Uploads
+from gateway.http.websocket import WebSockets
 
 
 def create_app(services: Services) -> web.Application:
     """The public service."""
     session = SessionResource(services)
-    api = Api(services)
+    calls = Calls(services)
+    api = Api(services, calls)
     event_source = EventSource(services)
     cors = Cors(services.server)
+    sockets = WebSockets(services, calls, cors)
     endpoints: list[tuple[str, str, Handler]] = [
         ("GET", "/.well-known/jmap", session.get),
         ("GET", "/jmap/session", session.get),
@@ -30,11 +34,13 @@ def create_app(services: Services) -> web.Application:
         ("GET", "/jmap/download/{accountId}/{blobId}/{name:(?s:.*)}", Downloads(services).get),
         ("POST", "/jmap/upload/{accountId}", Uploads(services, cors).post),
         ("GET", "/jmap/eventsource", event_source.get),
+        ("GET", "/jmap/ws", sockets.get),
     ]
     app = web.Application(middlewares=[observe, problems])
     app.on_response_prepare.append(cors.prepare)
     app.on_shutdown.append(event_source.close)
-    app.on_cleanup.append(api.close)
+    app.on_shutdown.append(sockets.close)
+    app.on_cleanup.append(calls.close)
     for method, path, handler in endpoints:
         resource = app.router.add_resource(path)
         resource.add_route(method, handler, expect_handler=expect)

@@ -13,6 +13,7 @@ from gateway.config import ServerConfig
 from gateway.http.forwarded import client_address
 from gateway.jmap.limits import Limits
 from gateway.jmap.registry import Registry
+from gateway.push.telling import Following
 
 
 class Uploads(Protocol):
@@ -72,33 +73,6 @@ class Share(Protocol):
     @property
     def is_read_only(self) -> bool:
         """Whether nothing in it can be changed."""
-        ...
-
-
-class Following(Protocol):
-    """All accounts of a user, to learn of changes as they happen inside `async with`."""
-
-    async def __aenter__(self) -> Following:
-        """Begin."""
-        ...
-
-    async def __aexit__(self, *_: object) -> object:
-        """End."""
-        ...
-
-    async def fresh(self) -> object:
-        """Return when the states are those of a moment ago at most. Raises ImapError."""
-        ...
-
-    def states(self) -> Mapping[str, Mapping[str, str]]:
-        """The states of all data types by name (RFC 8620 §7.1), by account id, as they are now."""
-        ...
-
-    async def wait(self) -> bool:
-        """Return when states may have changed since the last wait; False: the user has none now.
-
-        The first wait counts from the begin.
-        """
         ...
 
 

@@ -10,6 +10,7 @@ from gateway.jmap.errors import MethodError, invalid_arguments
 from gateway.jmap.limits import Limits
 
 CORE: Final = "urn:ietf:params:jmap:core"
+WEBSOCKET: Final = "urn:ietf:params:jmap:websocket"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,9 @@ class Limits:
     # Event streams per user (RFC 8620 §7.3). A client should have one, but each tab of a web mail
     # is a client, and some mailboxes have a team; at 20 kB each they are cheap.
     max_event_streams: int = 64
+    # WebSockets per user (RFC 8887). As with event streams, each tab is a client; fewer, as what a
+    # client has sent of a message that is not whole yet is in memory, up to max_size_request.
+    max_websockets: int = 32
 
     def core(self) -> dict[str, Any]:
         """The limits as members of the core capability (RFC 8620 §2)."""

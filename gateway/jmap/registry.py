@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.jmap.arguments import check
-from gateway.jmap.call import CORE, AccountRef, Call
+from gateway.jmap.call import CORE, WEBSOCKET, AccountRef, Call
 from gateway.jmap.errors import MethodError, invalid_arguments, quoted
 from gateway.jmap.methods.changes import changes
 from gateway.jmap.methods.copy import copy
@@ -65,7 +65,9 @@ class Registry:
             if method.name in self._methods:
                 raise ValueError(f"the method {method.name} is declared twice")
             self._methods[method.name] = method
-        self.capabilities = frozenset({CORE, *(m.capability for m in self._methods.values())})
+        self.capabilities = frozenset(
+            {CORE, WEBSOCKET, *(m.capability for m in self._methods.values())}
+        )
 
     def opened(self, using: frozenset[str]) -> frozenset[str]:
         """The capabilities whose methods a request with this `using` may call.

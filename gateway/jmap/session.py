@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
+from gateway.jmap.call import CORE, WEBSOCKET
 from gateway.jmap.limits import Limits
-from gateway.jmap.spec import COLLATIONS, CORE
+from gateway.jmap.spec import COLLATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,16 @@ def build(
 ) -> dict[str, Any]:
     """The Session object of a user.
 
-    `accounts` is by account id. `capabilities` are those of the server by URI; core is added
-    here. `base_url` is absolute: clients use the URLs as they are. `state` is a digest of
-    everything else, so it is the same on every node and differs whenever anything does.
+    `accounts` is by account id. `capabilities` are those of the server by URI; core and that of
+    RFC 8887 §3 are added here. `base_url` is absolute: clients use the URLs as they are. `state`
+    is a digest of everything else, so it is the same on every node and differs whenever anything
+    does.
     """
     base = base_url.rstrip("/")
     session: dict[str, Any] = {
         "capabilities": {
             CORE: limits.core() | {"collationAlgorithms": list(COLLATIONS)},
+            WEBSOCKET: {"url": f"ws{base.removeprefix('http')}/jmap/ws", "supportsPush": True},
             **capabilities,
         },
         "accounts": {id: _account(account) for id, account in accounts.items()},

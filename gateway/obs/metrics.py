@@ -81,6 +81,11 @@ EVENT_STREAMS = Gauge(
     "Event streams open (RFC 8620 §7.3).",
     registry=REGISTRY,
 )
+WEBSOCKETS = Gauge(
+    "jmap_gateway_websockets",
+    "WebSockets open (RFC 8887).",
+    registry=REGISTRY,
+)
 
 
 def exposition() -> bytes:

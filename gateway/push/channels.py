@@ -25,8 +25,8 @@ class Channel:
         self._waiting: asyncio.Timeout | None = None
 
     @asynccontextmanager
-    async def until(self, moment: float) -> AsyncIterator[None]:
-        """Wait for something in the block, until this moment of the loop's clock.
+    async def until(self, moment: float | None) -> AsyncIterator[None]:
+        """Wait for something in the block, until this moment of the loop's clock (None: for ever).
 
         Raises TimeoutError, or Ended once the channel is to end. One block at a time.
         """

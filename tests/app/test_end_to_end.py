@@ -12,7 +12,7 @@ import pytest
 
 from gateway.ext.blob import BLOB
 from gateway.ext.quota import QUOTA_CAPABILITY
-from gateway.jmap.spec import CORE
+from gateway.jmap.call import CORE, WEBSOCKET
 from gateway.obs import log
 from tests.app.harness import MAIL, Client, client_of, settings
 from tests.servers.dovecot import Dovecot, User
@@ -38,7 +38,13 @@ async def test_login_gives_the_session_and_the_api(client: Client, mailuser: Use
     assert session["username"] == mailuser.username
     [account] = session["accounts"].values()
     assert account["name"] == mailuser.username
-    assert set(session["capabilities"]) == {CORE, MAIL, BLOB, QUOTA_CAPABILITY}
+    assert set(session["capabilities"]) == {
+        CORE,
+        WEBSOCKET,
+        MAIL,
+        BLOB,
+        QUOTA_CAPABILITY,
+    }
     assert set(account["accountCapabilities"]) == {MAIL, BLOB}
     assert account["accountCapabilities"][MAIL]["emailQuerySortOptions"]
     response = await client.http.post(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.http import api, body, uninterrupted
+from gateway.http import body, calls, uninterrupted
 from gateway.imap.errors import AuthenticationFailed
 from gateway.obs import metrics
 from tests.http.harness import CORE, USER, Backend, Client, Harness, basic, call, problem_of
@@ -178,7 +178,7 @@ async def test_fifty_requests_of_one_user_are_all_answered(
 async def test_more_requests_than_can_wait_are_refused(
     harness: Harness, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "_WAITING", 1)
+    monkeypatch.setattr(calls, "_WAITING", 1)
     client = await harness.start(max_concurrent_requests=1)
     waiting = [asyncio.create_task(call(client, ["Test/wait", {}, "0"])) for _ in range(3)]
     done, accepted = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

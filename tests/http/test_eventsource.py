@@ -16,6 +16,7 @@ from gateway.http import eventsource
 from gateway.http.eventsource import BadParameter, Parameters, parameters
 from gateway.imap.errors import ConnectionLost
 from gateway.obs.metrics import EVENT_STREAMS
+from gateway.push import telling
 from gateway.push.channels import Channel
 from tests.http.harness import (
     MAIL,
@@ -45,7 +46,7 @@ def account(backend: Backend) -> FakeAccount:
 @pytest.fixture(autouse=True)
 def unspaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test wait for what is there to spare clients."""
-    monkeypatch.setattr(eventsource, "_SPACING_SECONDS", 0.0)
+    monkeypatch.setattr(telling, "_SPACING_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -304,7 +305,7 @@ async def test_changes_that_follow_at_once_are_told_as_one(
     connect: Open, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RFC 8620 §7: the frequency of pushes may be limited by the server."""
-    monkeypatch.setattr(eventsource, "_SPACING_SECONDS", 0.1)
+    monkeypatch.setattr(telling, "_SPACING_SECONDS", 0.1)
     reader = await connect()
     for number in range(1, 100):
         account.change(Email=f"e{number}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.jmap.call import WEBSOCKET
 from tests.http.harness import (
     CORE,
     MAIL,
@@ -54,7 +55,7 @@ async def test_session_has_the_users_own_account(client: Client) -> None:
 
 
 async def test_only_what_works_is_advertised(client: Client) -> None:
-    assert set((await session_of(client))["capabilities"]) == {CORE, MAIL}
+    assert set((await session_of(client))["capabilities"]) == {CORE, WEBSOCKET, MAIL}
 
 
 @pytest.mark.checklist("B08", "B09", "B10")

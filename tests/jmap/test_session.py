@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from gateway.jmap.call import CORE, WEBSOCKET
 from gateway.jmap.limits import Limits
 from gateway.jmap.session import SessionAccount, build
-from gateway.jmap.spec import CORE
 
 MAIL = "urn:ietf:params:jmap:mail"
 QUOTA = "urn:ietf:params:jmap:quota"
@@ -56,7 +56,7 @@ def test_advertised_limits_are_the_configured_ones() -> None:
 @pytest.mark.checklist("B04")
 def test_accounts_are_described() -> None:
     session = built()
-    assert session["capabilities"].keys() == {CORE, MAIL, QUOTA}
+    assert session["capabilities"].keys() == {CORE, WEBSOCKET, MAIL, QUOTA}
     assert session["accounts"] == {
         "s1": {
             "name": "team@example.com",
