@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.jmap.call import WEBSOCKET
 from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.echo import ECHO
@@ -32,7 +33,7 @@ def found(name: str, *using: str) -> Method | str:
 
 
 def test_capabilities_are_those_of_the_methods_and_core() -> None:
-    assert REGISTRY.capabilities == {CORE, FOO_URI, MAIL, *FAMILY}
+    assert REGISTRY.capabilities == {CORE, WEBSOCKET, FOO_URI, MAIL, *FAMILY}
     assert Registry([]).capabilities == {CORE}
 
 
