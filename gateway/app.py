@@ -17,6 +17,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.auth.basic import Basic
 from gateway.auth.limiter import FailureLimiter
+from gateway.auth.tickets import Tickets
 from gateway.config import Address, Config, ServerUrl
 from gateway.ext.registry import account_capabilities, methods, session_capabilities, types
 from gateway.ext.smime import Smime
@@ -105,7 +106,10 @@ async def running(config: Config) -> AsyncIterator[str]:
         submission = make_submission(config, store.durable, accounts)
         if submission is not None:
             await stack.enter_async_context(_beside(submission.run()))
-        app = create_app(make_services(config, accounts, submission, make_smime(config), web_push))
+        tickets = Tickets(store.durable)
+        app = create_app(
+            make_services(config, accounts, tickets, submission, make_smime(config), web_push)
+        )
         listening = await _listen(stack, app, server.listen)
         yield server.public_url or f"http://{listening}"
 
@@ -157,6 +161,7 @@ def make_web_push(config: Config, durable: Durable, accounts: Accounts) -> WebPu
 def make_services(
     config: Config,
     accounts: Accounts,
+    tickets: Tickets,
     submission: Submission | None = None,
     smime: Smime | None = None,
     web_push: WebPush | None = None,
@@ -183,6 +188,7 @@ def make_services(
         account_capabilities=partial(account_capabilities, submission=submission, smime=smime),
         accounts=accounts,
         open_blob=open_blob,
+        tickets=tickets,
     )
 
 

@@ -102,7 +102,7 @@ class EventSource:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Answer until the client goes, its account ends, or the service does."""
-        account = await self._services.authenticate(request)
+        account = await self._services.authenticate_by_ticket(request)
         try:
             asked = parameters(request.query)
         except BadParameter as error:

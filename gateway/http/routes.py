@@ -13,8 +13,9 @@ from gateway.http.download import Downloads
 from gateway.http.errors import problems
 from gateway.http.eventsource import EventSource
 from gateway.http.observe import observe
-from gateway.http.services import Services
+from gateway.http.services import EVENT_SOURCE, Services
 from gateway.http.session import SessionResource
+from gateway.http.ticket import TicketResource
 from gateway.http.upload import Uploads
 from gateway.http.websocket import WebSockets
 
@@ -33,7 +34,8 @@ def create_app(services: Services) -> web.Application:
         ("POST", "/jmap/api", api.post),
         ("GET", "/jmap/download/{accountId}/{blobId}/{name:(?s:.*)}", Downloads(services).get),
         ("POST", "/jmap/upload/{accountId}", Uploads(services, cors).post),
-        ("GET", "/jmap/eventsource", event_source.get),
+        ("GET", EVENT_SOURCE, event_source.get),
+        ("POST", "/jmap/ticket", TicketResource(services, cors).post),
         ("GET", "/jmap/ws", sockets.get),
     ]
     app = web.Application(middlewares=[observe, problems])

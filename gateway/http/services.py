@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
 from gateway.auth.basic import Basic
+from gateway.auth.tickets import Tickets
 from gateway.config import ServerConfig
 from gateway.http.forwarded import client_address
 from gateway.jmap.limits import Limits
 from gateway.jmap.registry import Registry
 from gateway.push.telling import Following
+
+EVENT_SOURCE: Final = "/jmap/eventsource"
+"""The path that tickets are for."""
 
 
 class Uploads(Protocol):
@@ -132,16 +136,28 @@ class Services:
     account_capabilities: Callable[[Any], Capabilities]
     accounts: Accounts
     open_blob: Callable[[Any, str], Awaitable[Blob | None]]
+    tickets: Tickets
 
     async def authenticate(self, request: web.Request) -> Account:
         """The account of whoever sends the request.
 
         Raises NotAuthenticated, TooManyAttempts, or ImapError if the mail server can not say.
         """
+        return await self._authenticate(request, request.headers.get("Authorization"))
+
+    async def authenticate_by_ticket(self, request: web.Request) -> Account:
+        """As authenticate(), or by the ticket in the URL if there is no Authorization header.
+
+        Raises StoreError besides.
+        """
+        given = request.query.getall("ticket", [])
+        if "Authorization" in request.headers or len(given) != 1:
+            return await self.authenticate(request)
+        return await self._authenticate(request, await self.tickets.take(given[0], EVENT_SOURCE))
+
+    async def _authenticate(self, request: web.Request, authorization: str | None) -> Account:
         address = client_address(request, self.server.trusted_proxies)
-        account: Account = await self.basic.authenticate(
-            request.headers.get("Authorization"), address
-        )
+        account: Account = await self.basic.authenticate(authorization, address)
         return account
 
     async def account(self, own: Account, account_id: str) -> Account | None:

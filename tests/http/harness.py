@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.auth.basic import Basic
 from gateway.auth.limiter import FailureLimiter
+from gateway.auth.tickets import Tickets
 from gateway.config import Address, Network, Origin, ServerConfig
 from gateway.http.observe import ObservedRegistry
 from gateway.http.routes import create_app
@@ -181,6 +182,7 @@ class Backend:
     shares: dict[str, dict[str, FakeShare]] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     broken: Exception | None = None
+    store: SealedStore = field(default_factory=lambda: SealedStore(MemoryBackend(), b"secret"))
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     running: int = 0
     finished: int = 0
@@ -272,6 +274,7 @@ def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Ser
         account_capabilities=lambda account: {MAIL: {"maxMailboxDepth": None}},
         accounts=backend,
         open_blob=backend.open_blob,
+        tickets=Tickets(backend.store.durable),
     )
 
 

@@ -14,6 +14,7 @@ ENDPOINTS = [
     ("GET", "/jmap/download/aann/b1/name"),
     ("POST", "/jmap/upload/aann"),
     ("GET", "/jmap/eventsource?types=*&closeafter=no&ping=0"),
+    ("POST", "/jmap/ticket"),
     ("GET", "/jmap/ws"),
 ]
 

@@ -34,7 +34,7 @@ def found(name: str, *using: str) -> Method | str:
 
 def test_capabilities_are_those_of_the_methods_and_core() -> None:
     assert REGISTRY.capabilities == {CORE, WEBSOCKET, FOO_URI, MAIL, *FAMILY}
-    assert Registry([]).capabilities == {CORE}
+    assert Registry([]).capabilities == {CORE, WEBSOCKET}
 
 
 @pytest.mark.checklist("A12", "C21")
