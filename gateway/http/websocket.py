@@ -9,7 +9,8 @@ from aiohttp import WSCloseCode, web
 
 from gateway.http.calls import Calls
 from gateway.http.cors import Cors
-from gateway.http.errors import problem
+from gateway.http.errors import problem, told_of
+from gateway.http.observe import route_of
 from gateway.http.services import Services
 from gateway.http.ws_connection import Connection, Over
 from gateway.obs.metrics import WEBSOCKETS
@@ -64,7 +65,13 @@ class WebSockets:
             except Over as over:
                 await connection.close(over.code)
             except ConnectionError:
-                pass  # the client is gone
+                if not socket.prepared:
+                    raise
+            except Exception as error:
+                if not socket.prepared:
+                    raise
+                told_of(error, route_of(request))  # which logs it
+                await connection.close(WSCloseCode.INTERNAL_ERROR)
         return socket
 
     async def close(self, _: web.Application) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
 
-from gateway.auth.errors import NotAuthenticated
+from gateway.auth.errors import NotAuthenticated, TooManyAttempts
 from gateway.http import ws_messages as messages
 from gateway.http.calls import Calls
 from gateway.http.errors import Overloaded, told_of
@@ -130,7 +130,7 @@ class Connection:
                     await self._take(message.data)
                 except (NotAuthenticated, AuthenticationFailed):
                     raise Over(WSCloseCode.POLICY_VIOLATION) from None
-                except (ImapError, Overloaded) as error:
+                except (ImapError, Overloaded, TooManyAttempts) as error:
                     told = told_of(error, route_of(self._request))
                     await self._send(messages.error_message(told.members, None))
             case WSMsgType.PING:

@@ -184,6 +184,7 @@ class Backend:
     broken: Exception | None = None
     store: SealedStore = field(default_factory=lambda: SealedStore(MemoryBackend(), b"secret"))
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: list[dict[str, Any]] = field(default_factory=list)
     running: int = 0
     finished: int = 0
     most_running: int = 0
@@ -236,6 +237,11 @@ class Backend:
         """Test/account: says whose account it is."""
         return {"owner": call.account(arguments, MAIL).account.username}
 
+    async def tell(self, call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Test/tell: wants to know when its answer has arrived."""
+        call.answered.append(lambda: self.arrived.append(arguments))
+        return {}
+
     async def read(self, _call: Call, _arguments: dict[str, Any]) -> dict[str, Any]:
         """Test/read: needs the mail server."""
         if self.broken is not None:
@@ -266,6 +272,7 @@ def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Ser
                 Method("Test/write", MAIL, backend.wait, writes=True),
                 Method("Test/crash", MAIL, backend.crash),
                 Method("Test/read", MAIL, backend.read),
+                Method("Test/tell", MAIL, backend.tell),
                 Method("Test/account", MAIL, backend.account),
             ),
             auth.forget,

@@ -44,6 +44,13 @@ def frame(opcode: int, payload: bytes, *, last: bool = True, masked: bool = True
     return head + _MASK + mixed.to_bytes(len(payload), "big")
 
 
+def request(**members: Any) -> bytes:
+    """Encode a Request that is answered at once, with further members."""
+    return orjson.dumps(
+        {"@type": "Request", "using": [MAIL], "methodCalls": [["Core/echo", {}, "0"]], **members}
+    )
+
+
 @dataclass
 class RawSocket:
     """A connection after its handshake."""

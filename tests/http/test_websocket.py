@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 
 import orjson
 import pytest
 
-from gateway.http import ws_connection, ws_messages
+from gateway.http import ws_messages
 from gateway.imap.errors import ConnectionLost
 from gateway.jmap.errors import RequestError
 from gateway.obs.metrics import WEBSOCKETS
@@ -27,8 +26,6 @@ from tests.http.harness import (
     server_config,
 )
 from tests.http.sockets import (
-    BINARY,
-    CLOSE,
     HANDSHAKE,
     PATH,
     PING,
@@ -38,6 +35,7 @@ from tests.http.sockets import (
     RawSocket,
     Socket,
     frame,
+    request,
 )
 
 ECHO = ["Core/echo", {"a": 1}, "0"]
@@ -280,6 +278,36 @@ async def test_unexpected_error_is_told_without_its_text(
     assert "canary" not in str(error)
 
 
+async def test_answer_has_arrived_when_what_follows_it_is_answered(
+    client: Client, backend: Backend
+) -> None:
+    """A further request says nothing: it may have been on its way before."""
+    socket = await RawSocket.open(client)
+    for number in range(2):
+        call: list[Any] = ["Test/tell", {"number": number}, "0"]
+        socket.writer.write(frame(TEXT, request(methodCalls=[call])))
+    frames = [await socket.frame() for _ in range(4)]
+    pings = [payload for opcode, payload in frames if opcode == PING]
+    assert len(pings) == 2
+    assert backend.arrived == []
+    for payload in (b"made up", pings[1], pings[1]):
+        socket.writer.write(frame(PONG, payload))
+    socket.writer.write(frame(TEXT, request()))
+    assert (await socket.frame())[0] == TEXT
+    assert backend.arrived == [{"number": 1}]
+    socket.writer.close()
+
+
+async def test_error_in_the_gateway_closes_with_1011(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = await Socket.open(client)
+    await socket.echo()
+    monkeypatch.setattr(ws_messages, "parse", None)
+    await socket.socket.send_str("{}")
+    assert await socket.close_code() == 1011
+
+
 # --- The end -------------------------------------------------------------------------------------
 
 
@@ -320,118 +348,6 @@ async def test_client_that_goes_takes_its_reads_along(client: Client, backend: B
         while backend.finished < 1:
             await asyncio.sleep(0)
     assert backend.finished == 1
-
-
-# --- Octets that no good client sends ------------------------------------------------------------
-
-
-def request(**members: Any) -> bytes:
-    return orjson.dumps({"@type": "Request", "using": [MAIL], "methodCalls": [ECHO], **members})
-
-
-async def test_fragments_are_put_together(client: Client) -> None:
-    """RFC 8887 §4.3; control frames may come between them (RFC 6455 §5.4)."""
-    socket = await RawSocket.open(client)
-    body = request(id="ä")
-    for at, octet in enumerate(body):
-        opcode = TEXT if at == 0 else 0
-        socket.writer.write(frame(opcode, bytes([octet]), last=at == len(body) - 1))
-        if at == 3:
-            socket.writer.write(frame(PING, b"between"))
-    assert await socket.frame() == (PONG, b"between")
-    opcode, payload = await socket.frame()
-    assert (opcode, orjson.loads(payload)["requestId"]) == (TEXT, "ä")
-    socket.writer.close()
-
-
-@pytest.mark.parametrize(
-    ("octets", "code"),
-    [
-        (frame(BINARY, b"{}"), 1003),
-        (frame(TEXT, b'{"@type":"\xff"}'), 1007),
-        (frame(TEXT, b"\xed\xa0\x80"), 1007),
-        (frame(TEXT, b"\xc3"), 1007),
-        (frame(0, b"{}"), 1002),
-        (frame(TEXT, b"{", last=False) + frame(TEXT, b"}"), 1002),
-        (frame(TEXT | 0x40, b"{}"), 1002),
-        (frame(0x3, b"{}"), 1002),
-        (frame(PING, b"", last=False), 1002),
-        (frame(PING, b"x" * 126), 1002),
-        (bytes([0x81, 0xFF]) + (1001).to_bytes(8, "big"), 1009),
-        (bytes([0x81, 0xFF]) + b"\xff" * 8, 1009),
-        (frame(TEXT, b"x" * 600, last=False) + frame(0, b"x" * 600), 1009),
-    ],
-)
-async def test_hostile_frames_end_it(harness: Harness, octets: bytes, code: int) -> None:
-    client = await harness.start(max_size_request=1000)
-    socket = await RawSocket.open(client)
-    socket.writer.write(octets)
-    assert await socket.close_code() == code
-    assert await socket.gone() == b""
-
-
-async def test_largest_message_is_taken(harness: Harness) -> None:
-    client = await harness.start(max_size_request=1000)
-    socket = await RawSocket.open(client)
-    body = request(x="")
-    socket.writer.write(frame(TEXT, request(x="x" * (1000 - len(body)))))
-    assert (await socket.frame())[0] == TEXT
-    socket.writer.close()
-
-
-async def test_good_bye_is_returned(client: Client) -> None:
-    socket = await RawSocket.open(client)
-    socket.writer.write(frame(CLOSE, (1000).to_bytes(2, "big")))
-    assert await socket.close_code() == 1000
-    assert await socket.gone() == b""
-
-
-async def test_flood_of_pings_by_who_does_not_read(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Pongs are not collected for it, and in the end it is cut off."""
-    monkeypatch.setattr(ws_connection, "_STALL_SECONDS", 0.5)
-    before = WEBSOCKETS._value.get()
-    socket = await RawSocket.open(client)
-    pings = frame(PING, b"x" * 125) * 1000
-    sent = 0
-    async with asyncio.timeout(SECONDS):
-        with suppress(ConnectionError):
-            while sent < 64 << 20:
-                socket.writer.write(pings)
-                await socket.writer.drain()
-                sent += len(pings)
-        while WEBSOCKETS._value.get() > before:
-            await asyncio.sleep(0.01)
-    assert sent < 64 << 20
-
-
-async def test_answers_are_not_collected_for_who_does_not_read(
-    client: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ws_connection, "_STALL_SECONDS", 0.5)
-    before = WEBSOCKETS._value.get()
-    socket = await RawSocket.open(client)
-    large = request(methodCalls=[["Core/echo", {"x": "x" * 8_000_000}, "0"]])
-    socket.writer.write(frame(TEXT, large) * 2)
-    async with asyncio.timeout(SECONDS):
-        while WEBSOCKETS._value.get() == before:
-            await asyncio.sleep(0)
-        while WEBSOCKETS._value.get() > before:
-            await asyncio.sleep(0.01)
-        assert len(await socket.gone()) < 2 * len(large)
-
-
-async def test_dead_peer_is_noticed(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It answers no ping."""
-    monkeypatch.setattr("gateway.http.websocket._HEARTBEAT_SECONDS", 0.2)
-    client = await harness.start()
-    before = WEBSOCKETS._value.get()
-    socket = await RawSocket.open(client)
-    assert await socket.frame() == (PING, b"")
-    async with asyncio.timeout(SECONDS):
-        while WEBSOCKETS._value.get() > before:
-            await asyncio.sleep(0.01)
 
 
 # --- Pure parts ----------------------------------------------------------------------------------
