@@ -62,6 +62,7 @@ async def test_hostile_frames_end_it(harness: Harness, octets: bytes, code: int)
     socket = await RawSocket.open(client)
     socket.writer.write(octets)
     assert await socket.close_code() == code
+    socket.writer.write(frame(CLOSE, b""))
     assert await socket.gone() == b""
 
 
@@ -102,7 +103,7 @@ async def test_flood_of_pings_by_who_does_not_read(
 
 
 async def test_answers_are_not_collected_for_who_does_not_read(
-    client: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ws_connection, "_STALL_SECONDS", 0.5)
     before = WEBSOCKETS._value.get()

@@ -12,7 +12,7 @@ from gateway.http import ws_connection
 from gateway.imap.errors import ConnectionLost
 from gateway.push import telling
 from tests.http.harness import OTHER, USER, Backend, Client, FakeAccount, basic
-from tests.http.sockets import SECONDS, TEXT, RawSocket, Socket, frame
+from tests.http.sockets import CLOSE, SECONDS, TEXT, RawSocket, Socket, frame
 
 LARGE = "x" * (8 << 20)  # more than the system takes for a client that does not read
 
@@ -215,6 +215,7 @@ async def test_slow_client_gets_the_latest_only(client: Client, account: FakeAcc
             assert octets, "the connection goes on"
             received = received[-100:] + octets
         account.end()
+        socket.writer.write(frame(CLOSE, b""))
         received += await socket.gone()
     assert b'{"Email":"e999"}' in received
     assert received.count(b'{"Email":"e') == 1
