@@ -97,6 +97,17 @@ class Basic(Generic[A]):
         # One client that goes away must not take the login from the others who wait for it.
         return await asyncio.shield(self._under_way[digest])
 
+    def recognise(self, authorization: str | None) -> str | None:
+        """The user whom the mail server let in with these credentials a while ago, if it did.
+
+        The account need not be in memory. Raises NotAuthenticated.
+        """
+        digest = self._digest(*parse(authorization))
+        login = self._logins.get(digest)
+        if login is None or login.until <= self._clock():
+            return None
+        return login.username
+
     def forget(self, username: str) -> None:
         """Ask the mail server again for this user: it refused what it had accepted before."""
         for digest in [d for d, login in self._logins.items() if login.username == username]:
@@ -111,11 +122,12 @@ class Basic(Generic[A]):
         login = self._logins.get(digest)
         if login is None:
             return None
-        account = self._accounts.get(login.username)
-        if account is None or login.until <= self._clock():
+        if login.until <= self._clock():
             del self._logins[digest]
             return None
-        self._logins.move_to_end(digest)
+        account = self._accounts.get(login.username)
+        if account is not None:
+            self._logins.move_to_end(digest)
         return account
 
     def _refuse_again(self, digest: bytes) -> None:

@@ -102,7 +102,9 @@ class EventSource:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Answer until the client goes, its account ends, or the service does."""
-        account = await self._services.authenticate_by_ticket(request)
+        told = request.headers.get("Last-Event-ID", "")
+        was_told = partial(is_told_of, told=told)
+        accounts = await self._services.follow(request, was_told, by_ticket=True)
         try:
             asked = parameters(request.query)
         except BadParameter as error:
@@ -114,11 +116,9 @@ class EventSource:
         response.force_close()
         with (
             EVENT_STREAMS.track_inprogress(),
-            self._channels.open(account.id) as channel,
+            self._channels.open(accounts.account_id) as channel,
         ):
-            told = request.headers.get("Last-Event-ID", "")
-            was_told = partial(is_told_of, told=told)
-            async with self._services.accounts.follow(account, was_told) as following:
+            async with accounts as following:
                 await _serve(request, response, _Stream(following, asked, channel), told)
         return response
 

@@ -98,6 +98,10 @@ class Accounts(Protocol):
         """All accounts of the user; of `was_told` the client knows already. Raises NotCommitted."""
         ...
 
+    def follow_known(self, username: str, was_told: Callable[[str], bool]) -> Following | None:
+        """The same without the mail server, if somebody has listened for that user a moment ago."""
+        ...
+
 
 class Blob(Protocol):
     """RFC 8620 §6: immutable octets; `size` is None until they have been counted."""
@@ -145,20 +149,28 @@ class Services:
         """
         return await self._authenticate(request, request.headers.get("Authorization"))
 
-    async def authenticate_by_ticket(self, request: web.Request) -> Account:
-        """As authenticate(), or by the ticket in the URL if there is no Authorization header.
-
-        Raises StoreError besides.
-        """
-        given = request.query.getall("ticket", [])
-        if "Authorization" in request.headers or len(given) != 1:
-            return await self.authenticate(request)
-        return await self._authenticate(request, await self.tickets.take(given[0], EVENT_SOURCE))
-
     async def _authenticate(self, request: web.Request, authorization: str | None) -> Account:
         address = client_address(request, self.server.trusted_proxies)
         account: Account = await self.basic.authenticate(authorization, address)
         return account
+
+    async def follow(
+        self, request: web.Request, was_told: Callable[[str], bool], *, by_ticket: bool = False
+    ) -> Following:
+        """All accounts of whoever sends the request.
+
+        All clients come back at once when a proxy was restarted: those who are known cost the mail
+        server nothing. by_ticket: whether there may be a ticket in the URL, for want of a header.
+        Raises what authenticate() raises, NotCommitted, and StoreError.
+        """
+        authorization = request.headers.get("Authorization")
+        given = request.query.getall("ticket", [])
+        if by_ticket and authorization is None and len(given) == 1:
+            authorization = await self.tickets.take(given[0], EVENT_SOURCE)
+        known = self.accounts.follow_known(self.basic.recognise(authorization) or "", was_told)
+        if known is not None:
+            return known
+        return self.accounts.follow(await self._authenticate(request, authorization), was_told)
 
     async def account(self, own: Account, account_id: str) -> Account | None:
         """The account of that id, if whose own account this is may use it. Raises ImapError."""

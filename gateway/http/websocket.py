@@ -40,7 +40,7 @@ class WebSockets:
         """
         if not self._cors.is_allowed(request):
             raise web.HTTPForbidden
-        account = await self._services.authenticate(request)
+        user = (await self._services.follow(request, lambda _: False)).account_id
         socket: web.WebSocketResponse[Any] = web.WebSocketResponse(
             timeout=_CLOSE_SECONDS,
             heartbeat=_HEARTBEAT_SECONDS,
@@ -54,10 +54,10 @@ class WebSockets:
         )
         if (refused := _refused(request, socket)) is not None:
             return refused
-        with WEBSOCKETS.track_inprogress(), self._channels.open(account.id) as channel:
+        with WEBSOCKETS.track_inprogress(), self._channels.open(user) as channel:
             connection = Connection(self._services, self._calls, request, socket, channel)
             try:
-                await connection.run(account.id)
+                await connection.run(user)
             except Ended as end:
                 # 1008 would say that the credentials are not good any more (§4.2).
                 code = WSCloseCode.TRY_AGAIN_LATER if end.displaced else WSCloseCode.GOING_AWAY

@@ -17,7 +17,7 @@ from gateway.http import ws_messages as messages
 from gateway.http.calls import Calls
 from gateway.http.errors import Overloaded, told_of
 from gateway.http.observe import observed, route_of
-from gateway.http.services import Account, Services
+from gateway.http.services import Following, Services
 from gateway.imap.errors import AuthenticationFailed, ImapError
 from gateway.jmap.errors import RequestError
 from gateway.obs.log import get_logger
@@ -164,9 +164,11 @@ class Connection:
                     self._under_way.add(task)
                     task.add_done_callback(self._under_way.discard)
                 case messages.PushEnable():
-                    account = await self._services.authenticate(self._request)
+                    known = asked.push_state or self._told
+                    was_told = partial(is_told_of, told=known)
+                    accounts = await self._services.follow(self._request, was_told)
                     await self._stop_pushing()
-                    self._pushing = asyncio.create_task(self._push(account, asked))
+                    self._pushing = asyncio.create_task(self._push(accounts, asked, known))
                 case messages.PushDisable():
                     await self._stop_pushing()
                     self._told = ""
@@ -209,10 +211,13 @@ class Connection:
 
     # --- Pushes ----------------------------------------------------------------------------------
 
-    async def _push(self, account: Account, asked: messages.PushEnable) -> None:
-        """RFC 8887 §4.3.5: tell what changes."""
+    async def _push(self, accounts: Following, asked: messages.PushEnable, known: str) -> None:
+        """RFC 8887 §4.3.5: tell what changes.
+
+        Where pushes were on already and the client says nothing of a state, none is passed over.
+        """
         try:
-            await self._tell(account, asked)
+            await self._tell(accounts, asked, known)
             self._channel.end()  # the account has ended
         except ConnectionError:
             pass  # as the other task finds out
@@ -223,14 +228,9 @@ class Connection:
             log.exception("unexpected error", route=route_of(self._request))
             self._end(WSCloseCode.INTERNAL_ERROR)
 
-    async def _tell(self, account: Account, asked: messages.PushEnable) -> None:
-        """Return when the account has ended.
-
-        Where pushes were on already and the client says nothing of a state, none is passed over.
-        """
-        known = asked.push_state or self._told
-        was_told = partial(is_told_of, told=known)
-        async with self._services.accounts.follow(account, was_told) as following:
+    async def _tell(self, accounts: Following, asked: messages.PushEnable, known: str) -> None:
+        """Return when the account has ended."""
+        async with accounts as following:
             telling = Telling(following, asked.types, Channel())
             change = await telling.begin(known)
             while True:

@@ -18,8 +18,8 @@ from gateway.imap.errors import AuthenticationFailed, ImapError
 from gateway.obs.log import get_logger
 from gateway.push.changes import is_told_of
 from gateway.push.line import Line, States
+from gateway.sync.audience import Following
 from gateway.sync.errors import NotCommitted
-from gateway.sync.following import Following
 from gateway.sync.waiting import first_of
 from gateway.sync.way_in import WayIn
 from gateway.webpush.sender import Sender

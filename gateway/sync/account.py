@@ -362,9 +362,9 @@ class Account:
         self._announced[kind] = state
         self._listeners.tell()
 
-    def watch(self, news: asyncio.Event | None = None) -> Listener:
+    def watch(self, on_news: Callable[[], None] | None = None) -> Listener:
         """Be told of changes, and have them looked for, until the listener is closed."""
-        listener = self._listeners.join(news)
+        listener = self._listeners.join(on_news)
         self._watcher.active = True
         self.mark_changed()
         if "watch" not in self._background:
@@ -387,6 +387,13 @@ class Account:
     def is_listened_to(self) -> bool:
         """Whether somebody waits for changes."""
         return len(self._listeners) > 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all there is to know of it is known: nothing is lost if it goes out of memory."""
+        is_busy = self._background.runs("index", "structures", "first look")
+        has_news = self._trust.changed.is_set()
+        return self.data.is_indexed and not (is_busy or has_news or self.write_lock.locked())
 
     def rest(self) -> None:
         """To be called now and then: who has not asked for long needs less attention."""

@@ -26,6 +26,10 @@ class Background:
         """Whether a task of that name was ever started."""
         return name in self._tasks
 
+    def runs(self, *names: str) -> bool:
+        """Whether a task of any of these names is under way."""
+        return any(name in self._tasks and not self._tasks[name].done() for name in names)
+
     def start(self, name: str, work: Work) -> asyncio.Task[None]:
         """The task of that name, started unless it is running."""
         task = self._tasks.get(name)

@@ -9,6 +9,7 @@ from gateway.imap.connection import Connection, Credentials, Endpoint
 from gateway.imap.errors import AuthenticationFailed
 from gateway.imap.quirks import Learnt
 from gateway.obs.log import get_logger
+from gateway.sync.pace import Pace
 from gateway.sync.sieve_access import SieveSettings
 
 log = get_logger(__name__)
@@ -20,7 +21,7 @@ class Settings:
 
     server_events: whether the server reports changes by itself (gateway.http.events).
     upload_quota: octets of uploads that are kept for one user in one account. sieve: where the
-    ManageSieve server is, None if there is none.
+    ManageSieve server is, None if there is none. logins_per_second: at most, of all users.
     """
 
     endpoint: Endpoint
@@ -33,6 +34,7 @@ class Settings:
     server_events: bool = False
     upload_quota: int = 500_000_000
     sieve: SieveSettings | None = None
+    logins_per_second: float = 50.0
 
     @property
     def backend(self) -> str:
@@ -46,8 +48,11 @@ class Door:
     What one of them finds out about the server holds for all.
     """
 
-    def __init__(self, settings: Settings, credentials: Credentials, client: str) -> None:
+    def __init__(
+        self, settings: Settings, credentials: Credentials, client: str, pace: Pace
+    ) -> None:
         self._settings = settings
+        self._pace = pace
         self.credentials = credentials
         self.client = client
         self._learnt = Learnt()
@@ -55,6 +60,7 @@ class Door:
     async def open(self) -> Connection:
         """A connection that is logged in. Raises ImapError."""
         settings = self._settings
+        await self._pace.turn()
         connection = await Connection.open(
             settings.endpoint,
             settings.ssl_context,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 
 class Listener:
@@ -11,10 +12,11 @@ class Listener:
     is_over: nothing will ever be told any more, the account has ended here.
     """
 
-    def __init__(self, listeners: Listeners, news: asyncio.Event) -> None:
+    def __init__(self, listeners: Listeners, on_news: Callable[[], None] | None) -> None:
         self.is_over = False
         self._listeners = listeners
-        self._news = news
+        self._on_news = on_news
+        self._news = asyncio.Event()
 
     async def wait(self) -> bool:
         """Return when the states may be others than when this was called last; False: is_over."""
@@ -26,6 +28,8 @@ class Listener:
         """Let wait() return."""
         self.is_over |= is_over
         self._news.set()
+        if self._on_news is not None:
+            self._on_news()
 
     def close(self) -> None:
         """Listen no longer."""
@@ -50,9 +54,9 @@ class Listeners:
     def __len__(self) -> int:
         return len(self._all)
 
-    def join(self, news: asyncio.Event | None = None) -> Listener:
-        """One more; `news` is set when there are any, for who listens to several accounts."""
-        listener = Listener(self, news or asyncio.Event())
+    def join(self, on_news: Callable[[], None] | None = None) -> Listener:
+        """One more; `on_news` is called when there are any, for who listens to several accounts."""
+        listener = Listener(self, on_news)
         self._all.add(listener)
         self.present.set()
         if self._is_over:
@@ -67,11 +71,11 @@ class Listeners:
 
     def tell(self) -> None:
         """The states may have changed."""
-        for listener in self._all:
+        for listener in [*self._all]:
             listener.tell()
 
     def end(self) -> None:
         """The account ends."""
         self._is_over = True
-        for listener in self._all:
+        for listener in [*self._all]:
             listener.tell(is_over=True)

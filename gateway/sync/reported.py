@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gateway.imap.commands.list import Listed
+from gateway.imap.commands.namespace import Namespaces
 from gateway.sync.account import Account
 from gateway.sync.extent import OWN, Extent, Kind
 from gateway.sync.login import Login
@@ -23,7 +24,8 @@ def concerned(
     mailboxes: those that were changed, as the user names them; none: it was somewhere.
     """
     found = [*logins[username].accounts.values()] if username in logins else []
-    extents = {extent for name in mailboxes for extent in _extents(logins.values(), name)}
+    spaces = {login.namespaces for login in logins.values() if login.namespaces is not None}
+    extents = {extent for name in mailboxes for extent in extents_of(spaces, name)}
     owners = {username} | {extent.name for extent in extents if extent.kind is Kind.USER}
     for login in logins.values():
         for account in login.accounts.values():
@@ -35,9 +37,11 @@ def concerned(
     return [*dict.fromkeys(found)]
 
 
-def _extents(logins: Iterable[Login], name: str) -> set[Extent]:
-    """Which accounts other than a user's own a mailbox of that name is in."""
-    spaces = {login.namespaces for login in logins if login.namespaces is not None}
+def extents_of(spaces: Iterable[Namespaces], name: str) -> set[Extent]:
+    """Which accounts other than a user's own a mailbox of that name is in.
+
+    spaces: whose mailboxes are where, for the users there are.
+    """
     found = set()
     for each in spaces:
         delimiters = {space.delimiter for space in (*each.other, *each.shared)}

@@ -112,6 +112,10 @@ class FakeFollowing:
         self.account = account
         self.stack = ExitStack()
 
+    @property
+    def account_id(self) -> str:
+        return self.account.id
+
     async def __aenter__(self) -> Self:
         self.listener = self.stack.enter_context(self.account.watch())
         return self
@@ -181,6 +185,7 @@ class Backend:
     blobs: dict[tuple[str, str], FakeBlob] = field(default_factory=dict)
     shares: dict[str, dict[str, FakeShare]] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
     broken: Exception | None = None
     store: SealedStore = field(default_factory=lambda: SealedStore(MemoryBackend(), b"secret"))
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -209,6 +214,9 @@ class Backend:
         share = self.shares.get(account.username, {}).get(account_id)
         self.opened.append(account_id)
         return FakeAccount(share.owner, given_id=account_id) if share is not None else None
+
+    def follow_known(self, username: str, was_told: Callable[[str], bool]) -> FakeFollowing | None:
+        return FakeFollowing(self.active[username]) if username in self.known else None
 
     def follow(self, account: FakeAccount, _was_told: Callable[[str], bool]) -> FakeFollowing:
         return FakeFollowing(account)
