@@ -167,10 +167,21 @@ class Services:
         given = request.query.getall("ticket", [])
         if by_ticket and authorization is None and len(given) == 1:
             authorization = await self.tickets.take(given[0], EVENT_SOURCE)
-        known = self.accounts.follow_known(self.basic.recognise(authorization) or "", was_told)
+        known = self._known(authorization, was_told)
         if known is not None:
             return known
         return self.accounts.follow(await self._authenticate(request, authorization), was_told)
+
+    async def user(self, request: web.Request) -> str:
+        """The id of the own account of whoever sends the request; see follow()."""
+        known = self._known(request.headers.get("Authorization"), lambda _: False)
+        return known.account_id if known is not None else (await self.authenticate(request)).id
+
+    def _known(
+        self, authorization: str | None, was_told: Callable[[str], bool]
+    ) -> Following | None:
+        username = self.basic.recognise(authorization)
+        return self.accounts.follow_known(username, was_told) if username is not None else None
 
     async def account(self, own: Account, account_id: str) -> Account | None:
         """The account of that id, if whose own account this is may use it. Raises ImapError."""

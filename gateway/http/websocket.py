@@ -40,7 +40,7 @@ class WebSockets:
         """
         if not self._cors.is_allowed(request):
             raise web.HTTPForbidden
-        user = (await self._services.follow(request, lambda _: False)).account_id
+        user = await self._services.user(request)
         socket: web.WebSocketResponse[Any] = web.WebSocketResponse(
             timeout=_CLOSE_SECONDS,
             heartbeat=_HEARTBEAT_SECONDS,

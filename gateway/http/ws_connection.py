@@ -17,13 +17,13 @@ from gateway.http import ws_messages as messages
 from gateway.http.calls import Calls
 from gateway.http.errors import Overloaded, told_of
 from gateway.http.observe import observed, route_of
-from gateway.http.services import Following, Services
+from gateway.http.services import Services
 from gateway.imap.errors import AuthenticationFailed, ImapError
 from gateway.jmap.errors import RequestError
 from gateway.obs.log import get_logger
 from gateway.push.changes import is_told_of
 from gateway.push.channels import Channel, Ended
-from gateway.push.telling import Telling
+from gateway.push.telling import Following, Telling
 from gateway.sync.errors import NotCommitted
 
 # A client that takes nothing for this long has lost interest.
@@ -166,7 +166,10 @@ class Connection:
                 case messages.PushEnable():
                     known = asked.push_state or self._told
                     was_told = partial(is_told_of, told=known)
-                    accounts = await self._services.follow(self._request, was_told)
+                    try:
+                        accounts = await self._services.follow(self._request, was_told)
+                    except NotCommitted:
+                        raise Over(WSCloseCode.TRY_AGAIN_LATER) from None
                     await self._stop_pushing()
                     self._pushing = asyncio.create_task(self._push(accounts, asked, known))
                 case messages.PushDisable():

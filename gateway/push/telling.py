@@ -28,6 +28,11 @@ class Following(Protocol):
         """End."""
         ...
 
+    @property
+    def account_id(self) -> str:
+        """The user's own account."""
+        ...
+
     async def fresh(self) -> object:
         """Return when the states are those of a moment ago at most. Raises ImapError."""
         ...

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from gateway.http import ws_connection
-from gateway.imap.errors import ConnectionLost
 from gateway.push import telling
+from gateway.sync.errors import NotCommitted
 from tests.http.harness import OTHER, USER, Backend, Client, FakeAccount, basic
 from tests.http.sockets import CLOSE, SECONDS, TEXT, RawSocket, Socket, frame
 
@@ -184,7 +184,7 @@ async def test_store_that_fails_has_the_client_come_back(
     client: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def follow(*_: Any) -> Any:
-        raise ConnectionLost("gone")
+        raise NotCommitted("the store fails")
 
     monkeypatch.setattr(backend, "follow", follow)
     socket = await Socket.open(client)

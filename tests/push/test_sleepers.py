@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,17 +47,15 @@ def _active() -> float:
 
 @asynccontextmanager
 async def listening(
-    directory: Path, *, acl: bool = False
+    directory: Path, prepare: Callable[[Dovecot, User], object] | None = None
 ) -> AsyncIterator[tuple[Dovecot, Client, User]]:
     """A Dovecot that reports, and a client of a user with one message."""
     listener = f"127.0.0.1:{free_port()}"
     chosen = options(directory, [f"http://{listener}/events"])
-    if acl:
-        from dataclasses import replace
-
-        chosen = replace(chosen, acl=True)
-    with Dovecot(chosen) as server:
+    with Dovecot(replace(chosen, acl=prepare is not None)) as server:
         user = server.add_user()
+        if prepare is not None:
+            prepare(server, user)
         server.append_all(user, "INBOX", [letter(1)])
         configured = settings(
             server,
@@ -117,10 +116,15 @@ async def test_what_came_while_nobody_listened_is_told(tmp_path: Path) -> None:
 
 
 async def test_what_others_share_is_reported_of_sleepers_too(tmp_path: Path) -> None:
-    async with listening(tmp_path, acl=True) as (server, client, user):
-        bob = server.add_user()
-        server.create(bob, "Team")
-        share(server, bob, "Team", user.username, "lrswit")
+    others: list[User] = []
+
+    def prepare(server: Dovecot, user: User) -> None:
+        others.append(server.add_user())
+        server.create(others[0], "Team")
+        share(server, others[0], "Team", user.username, "lrswit")
+
+    async with listening(tmp_path, prepare) as (server, client, _):
+        (bob,) = others
         account_id, _ = (await accounts_of(client))[bob.username]
         reader = await stream(client)
         await reader.opened()
