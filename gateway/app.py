@@ -232,6 +232,7 @@ def imap_settings(config: Config) -> Settings:
         server_events=config.events.secret is not None,
         upload_quota=config.uploads.quota_bytes,
         sieve=sieve_settings(config),
+        logins_per_second=imap.logins_per_second,
     )
 
 

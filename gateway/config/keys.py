@@ -127,6 +127,9 @@ class ImapConfig:
     connections_per_account: int = key(
         integer(1, 3), "The most connections one active user takes.", 2
     )
+    logins_per_second: int = key(
+        integer(1), "The most logins in a second, of all users together.", 50
+    )
     connect_timeout: float = key(
         seconds(300), "Seconds for connecting, TLS and the greeting together.", 10.0
     )

@@ -5,13 +5,13 @@ After a restart all clients come back at once, and each login costs the mail ser
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import get_running_loop, sleep
 from typing import Final
 
 from gateway.imap.errors import ServerBusy
 
 # Of a second's logins, these may come at once: the usual ones wait for nothing.
-_BURST: Final = 0.4
+_BURST: Final = 0.2
 # Whoever would have to wait for longer is told to come again.
 _PATIENCE_SECONDS: Final = 30.0
 
@@ -26,11 +26,11 @@ class Pace:
 
     async def turn(self) -> None:
         """Wait for a turn. Raises ServerBusy when that would take too long."""
-        now = asyncio.get_running_loop().time()
+        now = get_running_loop().time()
         # A turn that nobody took is kept for later, but only so many of them.
         mine = max(self._free_at, now - self._burst)
         if mine - now > _PATIENCE_SECONDS:
             raise ServerBusy(None, "too many users sign in at once")
         self._free_at = mine + self._interval
         if mine > now:
-            await asyncio.sleep(mine - now)
+            await sleep(mine - now)

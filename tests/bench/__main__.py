@@ -30,6 +30,7 @@ from tests.bench.figures import (
     push,
     queries,
     query_changes,
+    quiet,
     resync,
     searching,
     submitting,
@@ -67,6 +68,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "importing": importing,
     "threads": threads,
     "torture": torture,
+    "quiet": quiet,
 }
 
 

@@ -83,7 +83,7 @@ class Gateway:
         self._pid_file = self.directory / "pid"
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self._port = port
+        self.port = port
         settings = {
             "JMAP_GATEWAY_SERVER__ADMIN_LISTEN": f"127.0.0.1:{free_port()}",
             "JMAP_GATEWAY_SERVER__DATA_DIR": str(self.directory),
@@ -107,7 +107,7 @@ class Gateway:
 
     def _listens(self) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
         except OSError:
             return False
         return True
