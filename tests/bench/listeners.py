@@ -7,7 +7,7 @@ import json
 import time
 from base64 import b64encode
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from tests.servers.mail_server import User
 
@@ -32,8 +32,7 @@ class Listener(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no instance of it
         login = b64encode(f"{self.user.username}:{self.user.password}".encode()).decode()
         lines = ["Host: localhost", f"Authorization: Basic {login}"]
         if self.means == "EventSource":
@@ -44,7 +43,7 @@ class Listener(asyncio.Protocol):
             lines += ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
             lines += ["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol: jmap"]
         request = "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""])
-        transport.write(request.encode())
+        self._transport.write(request.encode())
 
     def data_received(self, data: bytes) -> None:
         """Look for what was pushed."""

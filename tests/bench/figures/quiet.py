@@ -14,7 +14,7 @@ import smtplib
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import quantiles
 
@@ -194,12 +194,6 @@ def _deliver(server: Dovecot, listeners: list[Listener]) -> list[tuple[Listener,
 
 
 def _fill(server: Dovecot, users: list[User]) -> None:
-    with smtplib.LMTP("127.0.0.1", server.ports.lmtp) as client:
-        for number in range(_MESSAGES):
-            for some in _batches(users, 100):
-                names = [user.username for user in some]
-                client.sendmail(_SENDER, names, letter(number).octets)
-
-
-def _batches(users: list[User], size: int) -> Iterable[list[User]]:
-    return (users[first : first + size] for first in range(0, len(users), size))
+    messages = [letter(number) for number in range(_MESSAGES)]
+    with ThreadPoolExecutor(_DELIVERERS) as threads:
+        list(threads.map(lambda user: server.append_all(user, "INBOX", messages), users))
