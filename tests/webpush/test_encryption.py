@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway.webpush.encryption import BadKeys, Keys, encrypted_with
+
+# RFC 8291 §5 and Appendix A
+POINT = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
+SECRET = "BTBZMqHH6r4Tts7J_aSIgg"
+SENDER = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"
+BODY = (
+    "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS"
+    "6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qu"
+    "lcy4a-fN"
+)
+
+
+def octets(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+@pytest.mark.checklist("K07")
+def test_the_example_of_rfc_8291_is_encrypted_octet_by_octet() -> None:
+    private_key = ec.derive_private_key(int.from_bytes(octets(SENDER), "big"), ec.SECP256R1())
+    text = b"When I grow up, I want to be a watermelon"
+
+    body = encrypted_with(text, Keys.parse(POINT, SECRET), private_key, octets(BODY)[:16])
+
+    assert body == octets(BODY)
+
+
+@pytest.mark.parametrize(
+    ("p256dh", "auth"),
+    [
+        ("", SECRET),
+        (POINT[:-4], SECRET),
+        ("A" + POINT[1:], SECRET),
+        (POINT[:-2] + "AA", SECRET),
+        (POINT, ""),
+        (POINT, SECRET[:-2]),
+        (POINT, SECRET + "AAAA"),
+        (POINT, "*" + SECRET[1:]),
+        (POINT, "é" + SECRET[1:]),
+    ],
+)
+def test_wrong_keys_are_refused(p256dh: str, auth: str) -> None:
+    with pytest.raises(BadKeys):
+        Keys.parse(p256dh, auth)
