@@ -187,7 +187,7 @@ def _deliver(server: Dovecot, listeners: list[Listener]) -> list[tuple[Listener,
             listener = random.choice(listeners)
             at = time.perf_counter()
             client.sendmail(
-                _SENDER, [listener.user.username], letter(random.getrandbits(40)).octets
+                _SENDER, [listener.user.username], letter(random.getrandbits(20)).octets
             )
             sent.append((listener, at))
     return sent
