@@ -392,7 +392,7 @@ class Account:
     def is_settled(self) -> bool:
         """Whether all there is to know of it is known: nothing is lost if it goes out of memory."""
         is_busy = self._background.runs("index", "structures", "first look")
-        has_news = self._trust.changed.is_set()
+        has_news = self._trust.changed.is_set() or self._lock.locked()  # a look is under way
         return self.data.is_indexed and not (is_busy or has_news or self.write_lock.locked())
 
     def rest(self) -> None:
