@@ -6,9 +6,10 @@ that: what a name resolves to may change in between.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -22,6 +23,16 @@ _PORT: Final = 443
 # RFC 6052 §2.1: what is behind a NAT64 is in the last four octets.
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _LAST_32: Final = 0xFFFFFFFF
+# What older versions of Python take for public: of RFC 6890, where clouds keep secrets for their
+# machines; of RFC 9637, for documentation; of RFC 3879, what sites had before RFC 4193.
+_INSIDE: Final = (
+    IPv4Network("192.0.0.0/24"),
+    IPv6Network("3fff::/20"),
+    IPv6Network("fec0::/10"),
+)
+# RFC 1035 §2.3.4; others make resolvers fail in ways of their own.
+_MAX_NAME: Final = 253
+_LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 
 # As socket.getaddrinfo gives them: family, type, protocol, canonical name, address.
 AddressInfo: TypeAlias = tuple[
@@ -54,6 +65,8 @@ def check_url(url: str, networks: Networks) -> None:
         raise BadUrl('It does not begin with "https://" and a host.')
     if parts.username is not None or parts.password is not None or "#" in url:
         raise BadUrl("It has a user name, a password or a fragment.")
+    if ":" not in host and not _is_name(host):
+        raise BadUrl("Its host is no name.")
     is_allowed = _is_in(host, networks)
     if _looks_like_address(host) and not is_allowed and not _is_public(host):
         raise BadUrl("It is inside of a network.")
@@ -77,6 +90,12 @@ def _is_in(host: str, networks: Networks) -> bool:
     return any(host in network for network in networks)
 
 
+def _is_name(host: str) -> bool:
+    """In lower case, with or without a dot at the end."""
+    name = host.removesuffix(".")
+    return len(name) <= _MAX_NAME and all(map(_LABEL.fullmatch, name.split(".")))
+
+
 def _looks_like_address(host: str) -> bool:
     """Also what the system's resolver takes for one: 127.1, 0x7f000001, 2130706433."""
     if ":" in host:
@@ -91,7 +110,9 @@ def _is_public(host: str) -> bool:
     except ValueError:
         return False
     return all(
-        each.is_global and not each.is_multicast and not each.is_reserved
+        each.is_global
+        and not (each.is_multicast or each.is_reserved)
+        and not any(each in network for network in _INSIDE)
         for each in _all_of(address)
     )
 

@@ -3,16 +3,13 @@ from __future__ import annotations
 import socket
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
 
 from gateway.config import Network
 from gateway.webpush.addresses import BadUrl, ForbiddenAddress, check_url, guarded_socket
-
-INSIDE = [
-    *["127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"],
-    *["0.0.0.0", "255.255.255.255", "224.0.0.1", "240.0.0.1"],
-    *["::", "::1", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "2002:7f00:1::"],
-    *["64:ff9b::7f00:1", "2001:0:1::", "::127.0.0.1"],
-]
+from tests.webpush.network import INSIDE
 
 
 @pytest.mark.parametrize("address", INSIDE)
@@ -35,6 +32,9 @@ def test_no_socket_is_made_for_an_address_inside(address: str) -> None:
             "https://push.example.org:444",
         ],
         *["https://push.example.org/ x", "https://push.example.org/" + "x" * 2000],
+        *["https://./", "https://.a/", "https://a..b/", "https://a*b/", "https://a%2eb/"],
+        *["https://a\\b/", "https://" + "a" * 64 + ".example.org/", "https://" + "a." * 127 + "b/"],
+        *["https://push.example.org:443:443/", "https://push.example.org:x/", "https://[::1/"],
     ],
 )
 def test_urls_to_nowhere_outside_are_refused(url: str) -> None:
@@ -59,3 +59,23 @@ def test_an_address_outside_is_reached_at_443_only() -> None:
         else:
             with pytest.raises(ForbiddenAddress):
                 guarded_socket((), info)
+
+
+_HOSTS = st.lists(
+    st.sampled_from([*"aZ09.-_%:@[]\\*", "a" * 63, "xn--", "%2e", "%25", "::ffff:", "2001:db8:"]),
+    max_size=9,
+).map("".join)
+
+
+@given(_HOSTS, st.sampled_from(["", "/", "/a?b", "?", ":443", ":443/", ":", ":/"]))
+def test_what_is_let_through_means_one_host_to_everybody(host: str, rest: str) -> None:
+    """Neither the client nor the resolver has another idea of it, or fails in another way."""
+    url = f"https://{host}{rest}"
+    try:
+        check_url(url, ())
+    except BadUrl:
+        return
+    read = URL(url, encoded=True)
+    assert read.port == 443
+    assert read.raw_host is not None
+    assert read.raw_host.encode("idna").decode().lower() in url.lower()
