@@ -54,9 +54,9 @@ def encrypted(octets: bytes, keys: Keys) -> bytes:
 def encrypted_with(
     octets: bytes, keys: Keys, private_key: ec.EllipticCurvePrivateKey, salt: bytes | None
 ) -> bytes:
-    """The same by a given key; salt None: a random one. ValueError above MAX_OCTETS."""
-    if len(octets) > MAX_OCTETS:
-        raise ValueError(f"a push has {MAX_OCTETS} octets at most")
+    """The same by a given key; salt None: a random one. ValueError above MAX_OCTETS, or empty."""
+    if not 0 < len(octets) <= MAX_OCTETS:  # of nothing, http_ece makes no record
+        raise ValueError(f"a push has 1 to {MAX_OCTETS} octets")
     body: bytes = http_ece.encrypt(
         octets,
         salt=salt,

@@ -7,7 +7,7 @@ import re
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -114,9 +114,9 @@ class Sender:
         await self._session.close()
 
     async def send(self, push: Push, vapid: Vapid) -> Outcome:
-        """Hand it over. ValueError if it has more octets than MAX_OCTETS."""
-        if len(push.octets) > MAX_OCTETS:
-            raise ValueError(f"a push has {MAX_OCTETS} octets at most")
+        """Hand it over. ValueError if it has more octets than MAX_OCTETS, or none."""
+        if not 0 < len(push.octets) <= MAX_OCTETS:
+            raise ValueError(f"a push has 1 to {MAX_OCTETS} octets")
         try:
             check_url(push.url, self._networks)  # the operator may allow less than before
         except BadUrl as error:
@@ -175,7 +175,10 @@ async def _outcome(answer: aiohttp.ClientResponse) -> Outcome:
 
 
 async def _text(answer: aiohttp.ClientResponse) -> str:
-    octets = await answer.content.read(_ANSWER_OCTETS)
+    """The beginning of it; what counts is the status, with or without the text it promises."""
+    octets = b""
+    with suppress(TimeoutError, aiohttp.ClientError):
+        octets = await answer.content.read(_ANSWER_OCTETS)
     text = octets.decode("utf-8", "replace")
     return "".join(each for each in text if each.isprintable())[:200]
 
