@@ -185,8 +185,14 @@ def decrypted(body: bytes, subscription: Subscription) -> bytes:
     return octets
 
 
-def verified(authorization: str, origin: str) -> tuple[dict[str, Any], str]:
-    """RFC 8292 §2, §3: the claims, and the key that signed them. AssertionError."""
+def verified(
+    authorization: str, origin: str, now: float | None = None
+) -> tuple[dict[str, Any], str]:
+    """RFC 8292 §2, §3: the claims, and the key that signed them. AssertionError.
+
+    now: what time it is, if not that of the clock.
+    """
+    now = time.time() if now is None else now
     scheme, _, parameters = authorization.partition(" ")
     assert scheme == "vapid"
     fields = dict(each.strip().split("=", 1) for each in parameters.split(","))
@@ -199,5 +205,5 @@ def verified(authorization: str, origin: str) -> tuple[dict[str, Any], str]:
     key.verify(der, f"{head}.{payload}".encode(), ec.ECDSA(hashes.SHA256()))
     claims: dict[str, Any] = json.loads(unb64(payload))
     assert claims["aud"] in (origin, origin.replace("127.0.0.1", "localhost"))
-    assert time.time() < claims["exp"] <= time.time() + 24 * 3600
+    assert now < claims["exp"] <= now + 24 * 3600
     return claims, fields["k"]
