@@ -19,6 +19,7 @@ from yarl import URL
 
 from gateway.webpush.addresses import BadUrl, Networks, check_url, guarded_socket
 from gateway.webpush.encryption import MAX_OCTETS, Keys, encrypted
+from gateway.webpush.resolver import Resolver
 from gateway.webpush.vapid import Vapid
 
 Urgency: TypeAlias = Literal["very-low", "low", "normal", "high"]
@@ -87,6 +88,7 @@ class Sender:
     """
 
     _session: aiohttp.ClientSession
+    _resolver: Resolver
 
     def __init__(self, networks: Networks, ssl_context: ssl.SSLContext) -> None:
         self._networks = networks
@@ -96,8 +98,10 @@ class Sender:
         self._users: dict[str, int] = {}
 
     async def __aenter__(self) -> Sender:
+        self._resolver = Resolver()
         connector = aiohttp.TCPConnector(
             ssl=self._ssl_context,
+            resolver=self._resolver,
             limit=_AT_ONCE,
             socket_factory=partial(guarded_socket, self._networks),
         )
@@ -112,6 +116,7 @@ class Sender:
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
+        await self._resolver.close()
 
     async def send(self, push: Push, vapid: Vapid) -> Outcome:
         """Hand it over. ValueError if it has more octets than MAX_OCTETS, or none."""

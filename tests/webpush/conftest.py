@@ -41,8 +41,9 @@ async def sender(trust: ssl.SSLContext) -> AsyncIterator[Sender]:
 
 
 @pytest.fixture
-async def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+async def network(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Network]:
     """Give the network of the test, installed."""
     made = Network()
     made.install(monkeypatch)
-    return made
+    yield made
+    made.answered.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections import deque
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+_SECONDS = 30
 OUTSIDE = "8.8.8.8"
 OUTSIDE_6 = "2001:4860:4860::8888"
 INSIDE = [
@@ -26,11 +28,14 @@ INSIDE = [
 class Network:
     """What it has seen, once it is installed. Only loopback addresses are really connected to.
 
-    names: the answers that the next questions for a name get; the last one stays. asked: the names
-    that were resolved; connected: the addresses that were connected to.
+    names: the answers that the next questions for a name get; the last one stays. hanging: the
+    domain whose names nobody tells before `answered` is set. asked: the names that were resolved;
+    connected: the addresses that were connected to.
     """
 
     names: dict[str, deque[list[str]]] = field(default_factory=dict)
+    hanging: str = "hanging.example"
+    answered: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
     connected: list[str] = field(default_factory=list)
 
@@ -45,6 +50,9 @@ class Network:
 
         def getaddrinfo(host: Any, port: Any, *args: Any, **options: Any) -> list[Any]:
             self.asked.append(host)
+            if host.endswith(self.hanging):
+                self.answered.wait(_SECONDS)
+                raise socket.gaierror(socket.EAI_AGAIN, "no answer")
             if host not in self.names:
                 return resolve(host, port, *args, **options)
             answers = self.names[host]

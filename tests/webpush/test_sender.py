@@ -292,6 +292,31 @@ async def test_a_push_service_that_hangs_delays_no_other(
         await asyncio.gather(*hanging, return_exceptions=True)
 
 
+async def test_names_that_nobody_tells_delay_no_other(
+    service: PushService, sender: Sender, vapid: Vapid, network: Network
+) -> None:
+    """Nor what else works in the threads of the event loop."""
+    device = service.subscribe("localhost")
+    urls = [f"https://{number}.{network.hanging}/" for number in range(48)]
+    async with asyncio.timeout(SECONDS):
+        hanging = [asyncio.create_task(sender.send(push_to(url), vapid)) for url in urls]
+        assert await sender.send(push_for(device), vapid) == Delivered()
+        assert await asyncio.to_thread(len, urls) == 48
+        assert not any(task.done() for task in hanging)
+        network.answered.set()
+        assert set(await asyncio.gather(*hanging)) == {Later("ClientConnectorDNSError")}
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_name_that_nobody_tells_in_time(
+    trust: ssl.SSLContext, vapid: Vapid, network: Network
+) -> None:
+    async with asyncio.timeout(SECONDS), Sender(LOOPBACK, trust) as sender:
+        outcome = await sender.send(push_to(f"https://{network.hanging}/"), vapid)
+        assert outcome == Later("no answer in time")
+    assert network.connected == []
+
+
 async def test_a_push_waits_for_its_turn_only_so_long(
     service: PushService, sender: Sender, vapid: Vapid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
