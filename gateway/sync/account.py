@@ -106,6 +106,7 @@ class Account:
         self.quotas = quotas
         self.sieve = sieve
         self.last_used = time.monotonic()
+        self.was_asked = False
         self.content = Content(Reader(data, pool), shelf)
         self.searching = Searching(data, pool, self.recheck, self.content.load_headers)
         self.write_lock = asyncio.Lock()
@@ -145,10 +146,12 @@ class Account:
         Raises ImapError when the server can not be asked, NotCommitted when the store can not.
         """
         self.last_used = time.monotonic()
+        self.was_asked = True
         self._watcher.active = True
-        return await self._brought_up_to_date()
+        return await self.brought_up_to_date()
 
-    async def _brought_up_to_date(self) -> AccountData:
+    async def brought_up_to_date(self) -> AccountData:
+        """The same, for those who only listen."""
         for pause in (*_STORE_PAUSES, None):
             try:
                 return await self._looked_at(time.monotonic())
@@ -319,7 +322,7 @@ class Account:
             await self._trust.changed.wait()
             await asyncio.sleep(_COALESCE_SECONDS)
             with suppress(ImapError, NotCommitted):
-                await self._brought_up_to_date()
+                await self.brought_up_to_date()
             if self._trust.changed.is_set():
                 await asyncio.sleep(_RETRY_SECONDS)
 
@@ -381,7 +384,7 @@ class Account:
 
     async def _first_look(self) -> None:
         """Until a check has found all mailboxes, nothing else asks for one."""
-        await self._brought_up_to_date()
+        await self.brought_up_to_date()
 
     @property
     def is_listened_to(self) -> bool:

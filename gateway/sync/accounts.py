@@ -7,18 +7,17 @@ for a while or when others need the memory. What was known of it goes to the sto
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 
 from gateway.imap.connection import Credentials
-from gateway.imap.errors import AuthenticationFailed, ImapError
-from gateway.obs.log import get_logger
+from gateway.imap.errors import AuthenticationFailed
 from gateway.obs.metrics import ACTIVE_ACCOUNTS, INDEX_BYTES
 from gateway.store.base import Store
 from gateway.sync import ids
 from gateway.sync.account import Account
-from gateway.sync.audience import Audience, Following
+from gateway.sync.audience import Following
+from gateway.sync.audiences import Audiences
 from gateway.sync.door import Door, Settings
 from gateway.sync.errors import NotCommitted
 from gateway.sync.login import Login
@@ -27,25 +26,14 @@ from gateway.sync.pace import Pace
 from gateway.sync.reported import concerned
 from gateway.sync.shares import Share
 from gateway.sync.sieve_access import SieveServer
-from gateway.sync.sleepers import Sleepers
 from gateway.sync.way_in import WayIn
 
 __all__ = ["Accounts", "Settings"]
 
 IDLE_SECONDS = 600.0
-QUIET_SECONDS = 120.0
-"""Accounts that are only listened to go out of memory when nobody has asked for so long."""
-LINGER_SECONDS = 300.0
-"""What is known of these is kept for so long after the last client has gone."""
-SLEEPER_LOOK_SECONDS = 3600.0
-"""Between two looks at an account that is not in memory: reports may get lost."""
-_RESTING_SECONDS = 2.0
-_AGAIN_SECONDS = 30.0
 _SWEEP_SECONDS = 15.0
 # RFC 6890: the address of a client that is not there.
 _NOWHERE = "0.0.0.0"  # noqa: S104
-
-log = get_logger(__name__)
 
 
 class Accounts:
@@ -58,9 +46,7 @@ class Accounts:
         self._logins: dict[str, Login] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._pace = Pace(settings.logins_per_second)
-        self._audiences: dict[str, Audience] = {}
-        self._sleepers = Sleepers()
-        self._waking: dict[str, asyncio.Task[None]] = {}
+        self._audiences = Audiences(self._log_in, self._leave, may_sleep=settings.server_events)
         self._sweeper: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -88,9 +74,7 @@ class Accounts:
         be asked.
         """
         credentials = Credentials(username, password)
-        login = await self._log_in(credentials, client_address)
-        login.own.last_used = time.monotonic()
-        return login.own
+        return (await self._log_in(credentials, client_address)).own
 
     async def _log_in(self, credentials: Credentials, client_address: str) -> Login:
         username = credentials.username
@@ -110,7 +94,7 @@ class Accounts:
                     self._sieve,
                 )
                 self._logins[username] = login
-                self._awoken(login)
+                self._audiences.awoken(login)
                 ACTIVE_ACCOUNTS.set(len(self._logins))
             else:
                 if credentials.master is None:
@@ -150,7 +134,7 @@ class Accounts:
         login = self._login_of(account)
         if login is None:
             raise NotCommitted("another node goes on with the account")
-        return Following(self._audience(login), was_told)
+        return Following(self._audiences.of(login), was_told)
 
     def follow_known(self, username: str, was_told: Callable[[str], bool]) -> Following | None:
         """The same for a user who has listened a moment ago; None if nobody has."""
@@ -178,7 +162,7 @@ class Accounts:
             except AuthenticationFailed:
                 await way_in.forget(account_id)
                 raise
-        return Following(self._audience(login), was_told)
+        return Following(self._audiences.of(login), was_told)
 
     def reported(self, username: str, mailboxes: Iterable[str]) -> list[Account]:
         """The accounts in memory in which a user's session has changed something.
@@ -187,85 +171,12 @@ class Accounts:
         listens to and that are not in memory come into it.
         """
         mailboxes = [*mailboxes]
-        for audience in self._sleepers.concerned(username, mailboxes):
-            if audience:
-                self._wake(audience)
-            else:  # what is known of it is not true any more
-                self._end(audience)
+        self._audiences.reported(username, mailboxes)
         return concerned(self._logins, username, mailboxes)
 
     def _login_of(self, account: Account) -> Login | None:
         login = self._logins.get(account.username)
         return login if login is not None and login.own is account else None
-
-    # --- who listens -----------------------------------------------------------------------------
-
-    def _audience(self, login: Login) -> Audience:
-        audience = self._audiences.get(login.username)
-        if audience is None or audience.is_over:
-            audience = self._audiences[login.username] = Audience(login)
-            audience.wake(login)
-        return audience
-
-    def _awoken(self, login: Login) -> None:
-        """A login has come into memory."""
-        audience = self._audiences.get(login.username)
-        if audience is not None and audience.is_asleep:
-            self._sleepers.discard(audience)
-            audience.wake(login)
-
-    def _wake(self, audience: Audience) -> None:
-        """Have a look at accounts that are not in memory."""
-        if audience.username not in self._waking:
-            task = asyncio.create_task(self._look_at(audience))
-            self._waking[audience.username] = task
-            task.add_done_callback(lambda _: self._waking.pop(audience.username, None))
-
-    async def _look_at(self, audience: Audience) -> None:
-        audience.looked_at = time.monotonic()
-        try:
-            login = await self._log_in(audience.door.credentials, audience.door.client)
-            await audience.fresh()
-            for account in login.accounts.values():
-                account.last_used -= QUIET_SECONDS  # it is not the user who asks
-        except AuthenticationFailed:
-            self._end(audience)
-        except ImapError as error:
-            log.info("sleeper_unknown", reason=type(error).__name__)
-            await asyncio.sleep(_AGAIN_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311
-            audience.looked_at = float("-inf")
-        else:
-            await asyncio.sleep(_RESTING_SECONDS)
-            await self._put_to_sleep(login)
-
-    def _end(self, audience: Audience) -> None:
-        self._sleepers.discard(audience)
-        if self._audiences.get(audience.username) is audience:
-            del self._audiences[audience.username]
-        audience.end()
-
-    async def _put_to_sleep(self, login: Login) -> None:
-        """Let the login go, if the mail server will say when something changes, and none asks."""
-        audience = self._audiences.get(login.username)
-        if audience is None or not self._settings.server_events or audience.is_asleep:
-            return
-        is_quiet = time.monotonic() - _last_used(login, login.own) >= QUIET_SECONDS
-        is_settled = all(account.is_settled for account in login.accounts.values())
-        if is_quiet and is_settled and self._logins.get(login.username) is login:
-            audience.sleep()
-            audience.looked_at = time.monotonic()
-            self._sleepers.add(audience, login.namespaces)
-            await self._let_go(login)
-
-    def _look_after_sleepers(self) -> None:
-        """Reports may get lost; and those to whom nobody listens any more are forgotten."""
-        now = time.monotonic()
-        for audience in self._sleepers.forgotten(now - LINGER_SECONDS):
-            self._end(audience)
-        share = _SWEEP_SECONDS / SLEEPER_LOOK_SECONDS
-        for audience in self._sleepers.longest_unseen(1 + int(len(self._sleepers) * share)):
-            if now - audience.looked_at > SLEEPER_LOOK_SECONDS:
-                self._wake(audience)
 
     # --- letting go ------------------------------------------------------------------------------
 
@@ -283,12 +194,9 @@ class Accounts:
             every = [(login, a) for login in self._logins.values() for a in login.accounts.values()]
             total = sum(account.nbytes for _, account in every)
             INDEX_BYTES.set(total)
-            self._look_after_sleepers()
             for login, account in sorted(every, key=lambda each: _last_used(*each)):
                 account.rest()
                 if _is_listened_to(login, account):
-                    if account is login.own:
-                        await self._put_to_sleep(login)
                     continue
                 idle = now - _last_used(login, account)
                 short = total > self._settings.memory_bytes and idle > _SWEEP_SECONDS
@@ -307,9 +215,7 @@ class Accounts:
             return
         del self._logins[username]
         ACTIVE_ACCOUNTS.set(len(self._logins))
-        audience = self._audiences.get(username)
-        if audience is not None and not audience.is_asleep:
-            self._end(audience)
+        self._audiences.left(login)
         async with self._opening.setdefault(username, asyncio.Lock()):
             await login.close()
 
@@ -317,8 +223,7 @@ class Accounts:
         """Save and close all accounts."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for waking in self._waking.values():
-            waking.cancel()
+        await self._audiences.close()
         if self._sieve is not None:
             await self._sieve.close()
         await asyncio.gather(*map(self._let_go, [*self._logins.values()]), *self._leaving)

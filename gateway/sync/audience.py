@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import NamedTuple, Self
 
 from gateway.imap.errors import ImapError
@@ -38,7 +39,9 @@ class _Followed(NamedTuple):
 class Audience:
     """The clients of one user that listen, over the user's login while that is in memory.
 
-    door: how the user comes in. is_over: the login has ended, and is not to be woken.
+    door: how the user comes in. is_over: the login has ended, and is not to be woken. Moments of
+    time.monotonic(): looked_at, or put to sleep; slept_at; left_at, by the last client; stirred_at,
+    when something was told, or it woke, after which it is to stay awake for rest_seconds.
     """
 
     def __init__(self, login: Login) -> None:
@@ -47,7 +50,9 @@ class Audience:
         self.door: Door = login.door
         self.is_over = False
         self.extents: frozenset[Extent] = frozenset()
-        self.looked_at = self.left_at = time.monotonic()
+        self.looked_at = self.left_at = self.stirred_at = time.monotonic()
+        self.slept_at = -inf
+        self.rest_seconds = 0.0
         self._members: set[Following] = set()
         self._login: Login | None = None
         self._known: dict[str, Mapping[str, str]] = {}
@@ -80,6 +85,7 @@ class Audience:
             self._stop()
 
     def _tell(self) -> None:
+        self.stirred_at = time.monotonic()
         for member in self._members:
             member.tell()
 
@@ -103,7 +109,7 @@ class Audience:
         if self.is_asleep:
             return  # any change is reported
         await self._taken_up.wait()
-        looks = [each.account.fresh() for each in self._followed.values()]
+        looks = [each.account.brought_up_to_date() for each in self._followed.values()]
         await asyncio.gather(*looks, return_exceptions=True)
 
     # --- asleep and awake ------------------------------------------------------------------------
@@ -112,6 +118,7 @@ class Audience:
         """The accounts are in memory."""
         self._login = login
         self.door = login.door
+        self.stirred_at = time.monotonic()
         self._begin()
 
     def sleep(self) -> None:
@@ -119,6 +126,7 @@ class Audience:
         self._known = dict(self.states())
         self._stop()
         self._login = None
+        self.slept_at = self.looked_at = time.monotonic()
 
     def end(self) -> None:
         """The login is over."""
@@ -130,6 +138,7 @@ class Audience:
         login = self._login
         if login is None or not self._members or self._keeping_up is not None:
             return
+        self._taken_up.clear()
         self._follow(login.own)
         login.followers.add(self._shares_news.set)
         self._keeping_up = asyncio.create_task(self._keep_up(login))
@@ -145,7 +154,7 @@ class Audience:
         for each in self._followed.values():
             each.listener.close()
         self._followed.clear()
-        self._taken_up.clear()
+        self._taken_up.set()  # nobody is to wait for what does not go on
 
     # --- the accounts ----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from math import inf
 from typing import Final
 
 from gateway.imap.commands.list import list_mailboxes
@@ -246,6 +247,17 @@ class Login:
     def accounts(self) -> dict[str, Account]:
         """The accounts in memory, by id; the user's own one first."""
         return {self.own.id: self.own, **self._shared}
+
+    @property
+    def asked_at(self) -> float:
+        """The moment of time.monotonic() at which a client asked for something last."""
+        used = [account.last_used for account in self.accounts.values() if account.was_asked]
+        return max(used, default=-inf)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is lost if the accounts go out of memory."""
+        return all(account.is_settled for account in self.accounts.values())
 
     async def open(self, account_id: str) -> Account | None:
         """The account of that id, brought into memory if need be; None if the user has no such."""

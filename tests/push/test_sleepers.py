@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.obs.metrics import ACTIVE_ACCOUNTS
-from gateway.sync import accounts as sync_accounts
+from gateway.sync import audiences
 from tests.app.harness import Client, client_of, settings
 from tests.app.sharing import accounts as accounts_of
 from tests.app.sharing import share
@@ -28,9 +28,9 @@ SECONDS = 30
 @pytest.fixture(autouse=True)
 def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have accounts sleep as soon as they may."""
-    monkeypatch.setattr(sync_accounts, "QUIET_SECONDS", 0.0)
-    monkeypatch.setattr(sync_accounts, "_SWEEP_SECONDS", 0.1)
-    monkeypatch.setattr(sync_accounts, "_RESTING_SECONDS", 0.1)
+    monkeypatch.setattr(audiences, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(audiences, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(audiences, "_TICK_SECONDS", 0.1)
 
 
 async def all_asleep() -> None:
