@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Hashable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from types import TracebackType
 
 
 class Ended(Exception):
@@ -24,21 +25,12 @@ class Channel:
         self._displaced: bool | None = None  # None: it is not to end
         self._waiting: asyncio.Timeout | None = None
 
-    @asynccontextmanager
-    async def until(self, moment: float | None) -> AsyncIterator[None]:
+    def until(self, moment: float | None) -> AbstractAsyncContextManager[None]:
         """Wait for something in the block, until this moment of the loop's clock (None: for ever).
 
         Raises TimeoutError, or Ended once the channel is to end. One block at a time.
         """
-        self._check()
-        try:
-            async with asyncio.timeout_at(moment) as self._waiting:
-                yield
-        except TimeoutError:
-            self._check()
-            raise
-        finally:
-            self._waiting = None
+        return _Until(self, moment)
 
     async def pause(self, moment: float) -> None:
         """Wait until this moment of the loop's clock. Raises Ended."""
@@ -55,9 +47,46 @@ class Channel:
         if self._waiting is not None and not self._waiting.expired():
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
-    def _check(self) -> None:
+    def enter(self, waiting: asyncio.Timeout) -> None:
+        """A block begins. Raises Ended."""
+        self.check()
+        self._waiting = waiting
+
+    def leave(self) -> None:
+        """It is over."""
+        self._waiting = None
+
+    def check(self) -> None:
+        """Raises Ended."""
         if self._displaced is not None:
             raise Ended(displaced=self._displaced)
+
+
+class _Until(AbstractAsyncContextManager[None]):
+    """See Channel.until(). A generator would take twice the memory, for each idle connection."""
+
+    __slots__ = ("_channel", "_timeout")
+
+    def __init__(self, channel: Channel, moment: float | None) -> None:
+        self._channel = channel
+        self._timeout = asyncio.timeout_at(moment)
+
+    async def __aenter__(self) -> None:
+        self._channel.enter(self._timeout)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._channel.leave()
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            self._channel.check()
+            raise
 
 
 class Channels:

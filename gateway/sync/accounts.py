@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from gateway.imap.connection import Credentials
 from gateway.imap.errors import AuthenticationFailed
@@ -46,7 +47,9 @@ class Accounts:
         self._logins: dict[str, Login] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._pace = Pace(settings.logins_per_second)
-        self._audiences = Audiences(self._log_in, self._leave, may_sleep=settings.server_events)
+        # What is told by the mail server comes at its pace.
+        look = partial(self._log_in, in_turn=False)
+        self._audiences = Audiences(look, self._leave, may_sleep=settings.server_events)
         self._sweeper: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -76,10 +79,12 @@ class Accounts:
         credentials = Credentials(username, password)
         return (await self._log_in(credentials, client_address)).own
 
-    async def _log_in(self, credentials: Credentials, client_address: str) -> Login:
+    async def _log_in(
+        self, credentials: Credentials, client_address: str, *, in_turn: bool = True
+    ) -> Login:
         username = credentials.username
         door = Door(self._settings, credentials, client_address, self._pace)
-        connection = await door.open()
+        connection = await door.open(in_turn=in_turn)
         lock = self._opening.setdefault(username, asyncio.Lock())
         async with lock:
             login = self._logins.get(username)

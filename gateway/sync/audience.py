@@ -20,7 +20,7 @@ from gateway.imap.errors import ImapError
 from gateway.obs.log import get_logger
 from gateway.sync.account import Account
 from gateway.sync.door import Door
-from gateway.sync.extent import Extent, Kind
+from gateway.sync.extent import OWN, Extent, Kind
 from gateway.sync.listeners import Listener
 from gateway.sync.login import SHARES_SECONDS, Login
 from gateway.sync.waiting import first_of
@@ -29,6 +29,8 @@ log = get_logger(__name__)
 
 States = Mapping[str, Mapping[str, str]]
 """The states of all types that are pushed, by account id."""
+
+_ONLY_OWN = frozenset({OWN})
 
 
 class _Followed(NamedTuple):
@@ -44,22 +46,37 @@ class Audience:
     when something was told, or it woke, after which it is to stay awake for rest_seconds.
     """
 
+    # Of these there are as many as users, and most of them sleep.
+    __slots__ = (
+        "_followers",
+        "_known",
+        "_login",
+        "_members",
+        "account_id",
+        "door",
+        "extents",
+        "is_over",
+        "left_at",
+        "looked_at",
+        "rest_seconds",
+        "slept_at",
+        "stirred_at",
+        "username",
+    )
+
     def __init__(self, login: Login) -> None:
         self.username = login.username
         self.account_id = login.own.id
         self.door: Door = login.door
         self.is_over = False
-        self.extents: frozenset[Extent] = frozenset()
+        self.extents = _ONLY_OWN
         self.looked_at = self.left_at = self.stirred_at = time.monotonic()
         self.slept_at = -inf
         self.rest_seconds = 0.0
-        self._members: set[Following] = set()
+        self._members: list[Following] = []
         self._login: Login | None = None
         self._known: dict[str, Mapping[str, str]] = {}
-        self._followed: dict[str, _Followed] = {}
-        self._shares_news = asyncio.Event()
-        self._taken_up = asyncio.Event()
-        self._keeping_up: asyncio.Task[None] | None = None
+        self._followers: _Followers | None = None
 
     @property
     def is_asleep(self) -> bool:
@@ -73,18 +90,20 @@ class Audience:
 
     def join(self, member: Following) -> None:
         """One more."""
-        self._members.add(member)
-        self._shares_news.set()  # of which it may want other ones
+        self._members.append(member)
+        if self._followers is not None:
+            self._followers.look_again()  # there may be more that it wants
         self._begin()
 
     def leave(self, member: Following) -> None:
         """One less."""
-        self._members.discard(member)
+        self._members.remove(member)
         if not self._members:
             self.left_at = time.monotonic()
             self._stop()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """States may have changed, or the login is over."""
         self.stirred_at = time.monotonic()
         for member in self._members:
             member.tell()
@@ -93,24 +112,20 @@ class Audience:
 
     def states(self) -> States:
         """The states as of now, or as they were before the accounts went out of memory."""
-        states = dict(self._known) if self.is_asleep else {}
-        for account_id, each in self._followed.items():
-            if not each.listener.is_over:
-                # Some states are not known before somebody has asked.
-                known = self._known.get(account_id, {})
-                states[account_id] = {**known, **each.account.states()}
-        return states
+        if self._followers is None:
+            return self._known if self.is_asleep else {}
+        # Some states are not known before somebody has asked.
+        states = self._followers.states()
+        return {id: {**self._known.get(id, {}), **states[id]} for id in states}
 
     async def fresh(self) -> None:
         """Return when the states are those of a moment ago at most.
 
-        Accounts that can not be looked at now are looked at later.
+        Accounts that can not be looked at now are looked at later; while they sleep, any change is
+        reported.
         """
-        if self.is_asleep:
-            return  # any change is reported
-        await self._taken_up.wait()
-        looks = [each.account.brought_up_to_date() for each in self._followed.values()]
-        await asyncio.gather(*looks, return_exceptions=True)
+        if self._followers is not None:
+            await self._followers.fresh()
 
     # --- asleep and awake ------------------------------------------------------------------------
 
@@ -131,71 +146,106 @@ class Audience:
     def end(self) -> None:
         """The login is over."""
         self.is_over = True
-        self._tell()
+        self.tell()
 
     def _begin(self) -> None:
         """Follow the accounts, if they are in memory, and somebody listens."""
-        login = self._login
-        if login is None or not self._members or self._keeping_up is not None:
-            return
-        self._taken_up.clear()
-        self._follow(login.own)
-        login.followers.add(self._shares_news.set)
-        self._keeping_up = asyncio.create_task(self._keep_up(login))
+        if self._login is not None and self._members and self._followers is None:
+            self._followers = _Followers(self, self._login)
 
     def _stop(self) -> None:
-        if self._login is not None:
-            self._login.followers.discard(self._shares_news.set)
-        if self._keeping_up is not None:
-            self._keeping_up.cancel()
-            self._keeping_up = None
-        accounts = [each.account for each in self._followed.values()]
-        self.extents = frozenset(account.extent for account in accounts)
+        if self._followers is not None:
+            self.extents = self._followers.extents()
+            self._followers.close()
+            self._followers = None
+
+    def was_told(self, account_id: str) -> bool:
+        """Whether somebody was told of an account."""
+        return account_id in self._known or any(m.was_told(account_id) for m in self._members)
+
+    def forget(self, account_id: str) -> None:
+        """An account is not shared any more."""
+        self._known.pop(account_id, None)
+
+
+class _Followers:
+    """The accounts of a login that an audience follows while they are in memory."""
+
+    def __init__(self, audience: Audience, login: Login) -> None:
+        self._audience = audience
+        self._login = login
+        self._followed: dict[str, _Followed] = {}
+        self._shares_news = asyncio.Event()
+        self._taken_up = asyncio.Event()
+        self._follow(login.own)
+        login.followers.add(self.look_again)
+        self._keeping_up = asyncio.create_task(self._keep_up())
+
+    def look_again(self) -> None:
+        """Others may be shared, or wanted."""
+        self._shares_news.set()
+
+    def states(self) -> dict[str, dict[str, str]]:
+        """The states as of now, by account id."""
+        followed = self._followed.items()
+        return {id: each.account.states() for id, each in followed if not each.listener.is_over}
+
+    def extents(self) -> frozenset[Extent]:
+        """What of the server's mailboxes is followed."""
+        found = frozenset(each.account.extent for each in self._followed.values())
+        return _ONLY_OWN if found == _ONLY_OWN else found
+
+    async def fresh(self) -> None:
+        """Return when all is as of a moment ago, as far as it can be looked at now."""
+        await self._taken_up.wait()
+        looks = [each.account.brought_up_to_date() for each in self._followed.values()]
+        await asyncio.gather(*looks, return_exceptions=True)
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self._login.followers.discard(self.look_again)
+        self._keeping_up.cancel()
         for each in self._followed.values():
             each.listener.close()
         self._followed.clear()
         self._taken_up.set()  # nobody is to wait for what does not go on
 
-    # --- the accounts ----------------------------------------------------------------------------
+    def _follow(self, account: Account) -> None:
+        self._followed[account.id] = _Followed(account, account.watch(self._heard))
 
     def _heard(self) -> None:
-        own = self._followed.get(self.account_id)
+        own = self._followed.get(self._login.own.id)
         if own is not None and own.listener.is_over:
-            self.is_over = True
-        self._tell()
+            self._audience.is_over = True
+        self._audience.tell()
 
-    async def _keep_up(self, login: Login) -> None:
+    async def _keep_up(self) -> None:
         """Follow what comes to be shared, and leave what is not any more."""
         while True:
             self._shares_news.clear()
             try:
-                await login.look()
-                await self._take_up(login)
+                await self._login.look()
+                await self._take_up()
             except ImapError as error:
                 log.info("shares_unknown", reason=type(error).__name__)
             self._taken_up.set()
             await first_of(self._shares_news, seconds=SHARES_SECONDS)
 
-    async def _take_up(self, login: Login) -> None:
+    async def _take_up(self) -> None:
+        login = self._login
         for account_id, each in [*self._followed.items()]:
-            if each.listener.is_over and account_id != self.account_id:
+            if each.listener.is_over and account_id != login.own.id:
                 del self._followed[account_id]
-                self._known.pop(account_id, None)
+                self._audience.forget(account_id)
         for share in login.shares.values():
             if share.id in self._followed:
                 continue
-            is_wanted = share.extent.kind is Kind.USER or self._was_told(share.id)
+            is_wanted = share.extent.kind is Kind.USER or self._audience.was_told(share.id)
             if is_wanted or share.id in login.accounts:
                 account = await login.open(share.id)
                 if account is not None:
                     self._follow(account)
-                    self._tell()
-
-    def _was_told(self, account_id: str) -> bool:
-        return account_id in self._known or any(m.was_told(account_id) for m in self._members)
-
-    def _follow(self, account: Account) -> None:
-        self._followed[account.id] = _Followed(account, account.watch(self._heard))
+                    self._audience.tell()
 
 
 class Following:
@@ -204,12 +254,13 @@ class Following:
     was_told: whether the client was told of an account, by its id, before it came.
     """
 
-    __slots__ = ("_audience", "_news", "was_told")
+    __slots__ = ("_audience", "_has_news", "_waiting", "was_told")
 
     def __init__(self, audience: Audience, was_told: Callable[[str], bool]) -> None:
         self.was_told = was_told
         self._audience = audience
-        self._news = asyncio.Event()
+        self._has_news = False
+        self._waiting: asyncio.Future[None] | None = None
 
     @property
     def account_id(self) -> str:
@@ -225,13 +276,16 @@ class Following:
 
     def tell(self) -> None:
         """States may have changed."""
-        self._news.set()
+        self._has_news = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def wait(self) -> bool:
         """Return when states may have changed since the last wait; False: the login has ended."""
-        if not self._audience.is_over:
-            await self._news.wait()
-            self._news.clear()
+        if not self._audience.is_over and not self._has_news:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        self._has_news = False
         return not self._audience.is_over
 
     def states(self) -> States:

@@ -57,10 +57,11 @@ class Door:
         self.client = client
         self._learnt = Learnt()
 
-    async def open(self) -> Connection:
-        """A connection that is logged in. Raises ImapError."""
+    async def open(self, *, in_turn: bool = True) -> Connection:
+        """A connection that is logged in; in_turn: at the pace of all logins. Raises ImapError."""
         settings = self._settings
-        await self._pace.turn()
+        if in_turn:
+            await self._pace.turn()
         connection = await Connection.open(
             settings.endpoint,
             settings.ssl_context,
