@@ -32,6 +32,7 @@ from gateway.http.services import Capabilities, Services
 from gateway.imap.connection import Endpoint
 from gateway.jmap.limits import DEFAULTS
 from gateway.mail.blob import open_blob
+from gateway.obs.lag import watch_lag
 from gateway.obs.log import get_logger
 from gateway.push.service import WebPush
 from gateway.sasl import Plain
@@ -91,6 +92,7 @@ async def running(config: Config) -> AsyncIterator[str]:
     and their connections closed, and last the store.
     """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(_beside(watch_lag()))
         settings = imap_settings(config)
         store = await _open_store(config)
         stack.push_async_callback(store.close)

@@ -86,6 +86,12 @@ WEBSOCKETS = Gauge(
     "WebSockets open (RFC 8887).",
     registry=REGISTRY,
 )
+EVENT_LOOP_LAG = Histogram(
+    "jmap_gateway_event_loop_lag_seconds",
+    "How late the event loop is, fifty times a second: all clients wait for what holds it up.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+    registry=REGISTRY,
+)
 
 
 def exposition() -> bytes:

@@ -7,7 +7,6 @@ of the mail server, or now and then as reports may get lost.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -30,7 +29,6 @@ LOOK_SECONDS = 3600.0
 """Between two looks at an account that is not in memory: reports may get lost."""
 WAKING = 16
 """Accounts that are looked at for a report at once: what comes faster waits for the mail server."""
-_AGAIN_SECONDS = 30.0
 _TICK_SECONDS = 1.0
 _SWEEP_SECONDS = 15.0
 
@@ -53,8 +51,9 @@ class Audiences:
         self._all: dict[str, Audience] = {}
         self._awake: dict[Audience, Login] = {}
         self._sleepers = Sleepers()
-        self._turns = asyncio.Semaphore(WAKING)
-        self._waking: dict[str, asyncio.Task[None]] = {}
+        self._due: dict[str, Audience] = {}
+        self._missed: dict[str, Audience] = {}
+        self._looking: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.Task[None] | None = None
 
     def get(self, username: str) -> Audience | None:
@@ -97,7 +96,8 @@ class Audiences:
 
     async def close(self) -> None:
         """Look at nothing any more."""
-        tasks = [*self._waking.values(), *([self._ticking] if self._ticking is not None else [])]
+        tasks = [*self._looking, *([self._ticking] if self._ticking is not None else [])]
+        self._due.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -112,6 +112,7 @@ class Audiences:
     def _end(self, audience: Audience) -> None:
         self._sleepers.discard(audience)
         self._awake.pop(audience, None)
+        self._missed.pop(audience.username, None)
         if self._all.get(audience.username) is audience:
             del self._all[audience.username]
         audience.end()
@@ -119,23 +120,30 @@ class Audiences:
     # --- looking at those that sleep -------------------------------------------------------------
 
     def _look_at(self, audience: Audience) -> None:
-        if audience.username not in self._waking:
-            task = asyncio.create_task(self._look(audience))
-            self._waking[audience.username] = task
-            task.add_done_callback(lambda _: self._waking.pop(audience.username, None))
+        # No task for each: a mailbox that ten thousand see would stop the event loop.
+        self._due[audience.username] = audience
+        if len(self._looking) < WAKING:
+            task = asyncio.create_task(self._look_at_those_due())
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
+
+    async def _look_at_those_due(self) -> None:
+        while self._due:
+            username = next(iter(self._due))
+            audience = self._due.pop(username)
+            if audience.is_asleep and not audience.is_over:
+                await self._look(audience)
 
     async def _look(self, audience: Audience) -> None:
         audience.looked_at = time.monotonic()
         try:
-            async with self._turns:
-                await self._log_in(audience.door.credentials, audience.door.client)
-                await audience.fresh()
+            await self._log_in(audience.door.credentials, audience.door.client)
+            await audience.fresh()
         except AuthenticationFailed:
             self._end(audience)
         except ImapError as error:
             log.info("sleeper_unknown", reason=type(error).__name__)
-            await asyncio.sleep(_AGAIN_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311
-            audience.looked_at = float("-inf")
+            self._missed[audience.username] = audience
 
     # --- now and then ----------------------------------------------------------------------------
 
@@ -159,6 +167,9 @@ class Audiences:
 
     def _look_after_sleepers(self, now: float, share: float) -> None:
         """Reports may get lost; and those to whom nobody listens any more are forgotten."""
+        missed, self._missed = self._missed, {}
+        for audience in missed.values():
+            self._look_at(audience)
         for audience in self._sleepers.forgotten(now - LINGER_SECONDS):
             self._end(audience)
         for audience in self._sleepers.longest_unseen(1 + int(len(self._sleepers) * share)):

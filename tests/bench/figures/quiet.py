@@ -34,6 +34,8 @@ _MESSAGES = 20
 _OPENING = 64
 _ASLEEP_SECONDS = 900.0
 _PATIENCE_SECONDS = 30.0
+_RECIPIENTS = 100
+_NEWSLETTER_SECONDS = 120.0
 _SENDER = "sender@example.test"
 
 
@@ -57,7 +59,10 @@ async def run(_: Stage) -> list[Figure]:
 async def _measure(child: Gateway, admin: int, server: Dovecot, users: list[User]) -> list[Figure]:
     empty = child.resident()
     figures, listeners = await _first(child, admin, users, empty)
+    before = _late(admin)
     figures += await _mail(server, listeners)
+    figures += _stalls(admin, before)
+    figures += await _newsletter(admin, server, listeners)
     means: Means
     for means in ("WebSocket", "EventSource"):
         again, listeners = await _again(child, admin, listeners, means, empty)
@@ -97,7 +102,7 @@ async def _again(
     child: Gateway, admin: int, before: list[Listener], means: Means, empty: int
 ) -> tuple[list[Figure], list[Listener]]:
     """All are cut off at once, and come back at once."""
-    logins = _metric(admin, 'logins_total{outcome="ok"}')
+    logins, late = _metric(admin, 'logins_total{outcome="ok"}'), _late(admin)
     for each in before:
         each.close()
     started = time.perf_counter()
@@ -119,6 +124,7 @@ async def _again(
         ),
         Figure("- not served", "", [len(found) - len(listeners)], Mark("=", 0)),
         Figure("- logins", "", [used]),
+        *_stalls(admin, late),
         *_memory(child, empty, means),
     ]
     return figures, listeners
@@ -141,6 +147,23 @@ async def _asleep(admin: int) -> None:
     async with asyncio.timeout(_ASLEEP_SECONDS):
         while _metric(admin, "active_accounts") > 0:
             await asyncio.sleep(2)
+
+
+def _late(admin: int) -> list[float]:
+    """How often the event loop was held up so far: at all, and for longer than 50, 100, 250 ms."""
+    name = "event_loop_lag_seconds_"
+    total = _metric(admin, f"{name}count")
+    within = [_metric(admin, f'{name}bucket{{le="{most}"}}') for most in ("0.05", "0.1", "0.25")]
+    return [total - each for each in within]
+
+
+def _stalls(admin: int, before: list[float]) -> list[Figure]:
+    since = [now - then for now, then in zip(_late(admin), before, strict=True)]
+    return [
+        Figure("- stalls of the event loop above 50 ms", "", [since[0]], Mark("=", 0)),
+        Figure("- above 100 ms", "", [since[1]]),
+        Figure("- above 250 ms", "", [since[2]]),
+    ]
 
 
 def _metric(admin: int, name: str) -> float:
@@ -191,6 +214,32 @@ def _deliver(server: Dovecot, listeners: list[Listener]) -> list[tuple[Listener,
             )
             sent.append((listener, at))
     return sent
+
+
+async def _newsletter(admin: int, server: Dovecot, listeners: list[Listener]) -> list[Figure]:
+    """One message to all users, as fast as the mail server delivers."""
+    await _asleep(admin)
+    told, late = [len(each.moments) for each in listeners], _late(admin)
+    started = time.perf_counter()
+    shares = [listeners[number::_DELIVERERS] for number in range(_DELIVERERS)]
+    await asyncio.gather(*(asyncio.to_thread(_send_to_all, server, share) for share in shares))
+    delivered = time.perf_counter() - started
+    await asyncio.sleep(_PATIENCE_SECONDS)
+    news = [each.moments[some:] for each, some in zip(listeners, told, strict=True)]
+    last = max((moments[-1] for moments in news if moments), default=started)
+    return [
+        Figure(f"a newsletter to {_USERS} users, delivered after", "s", [delivered]),
+        Figure("- the last of them told after", "s", [last - started]),
+        Figure("- not told", "", [news.count([])], Mark("=", 0)),
+        *_stalls(admin, late),
+    ]
+
+
+def _send_to_all(server: Dovecot, listeners: list[Listener]) -> None:
+    names = [each.user.username for each in listeners]
+    with smtplib.LMTP("127.0.0.1", server.ports.lmtp, timeout=_NEWSLETTER_SECONDS) as client:
+        for at in range(0, len(names), _RECIPIENTS):
+            client.sendmail(_SENDER, names[at : at + _RECIPIENTS], letter(1).octets)
 
 
 def _fill(server: Dovecot, users: list[User]) -> None:
