@@ -3,7 +3,9 @@
 --
 -- For Dovecot 2.3. 11-jmap-gateway.conf switches it on and says where the gateway is.
 
-local TIMEOUT_MSECS = 500 -- the longest that a delivery or a command waits for one gateway
+-- The longest that a delivery or a command waits for one gateway. One that is busy for a moment is
+-- to hear of it all the same: a delivery that it is not told of, clients may learn of much later.
+local TIMEOUT_MSECS = 2000
 -- A gateway that did not answer is left alone for so long, lest every command of a session waits.
 -- What it is not told meanwhile, it finds when it looks for itself.
 local PAUSE_SECONDS = 5

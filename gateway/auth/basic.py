@@ -29,8 +29,8 @@ from gateway.obs.metrics import LOGINS
 _REFUSAL_SECONDS = 10.0
 # The same wrong password is one guess, however often a forgotten client repeats it meanwhile.
 _SAME_GUESS_SECONDS = 24 * 3600.0
-# Verdicts remembered, each some 200 octets.
-_CAPACITY = 10_000
+# Verdicts remembered, each some 300 octets.
+_CAPACITY = 50_000
 
 A = TypeVar("A", covariant=True)
 
@@ -98,15 +98,13 @@ class Basic(Generic[A]):
         return await asyncio.shield(self._under_way[digest])
 
     def recognise(self, authorization: str | None) -> str | None:
-        """The user whom the mail server let in with these credentials a while ago, if it did.
+        """The user whom the mail server let in with these credentials once, as far as is known.
 
-        The account need not be in memory. Raises NotAuthenticated.
+        That may be long ago: it says who comes back to what is open to that user still, and opens
+        nothing. The account need not be in memory. Raises NotAuthenticated.
         """
-        digest = self._digest(*parse(authorization))
-        login = self._logins.get(digest)
-        if login is None or login.until <= self._clock():
-            return None
-        return login.username
+        login = self._logins.get(self._digest(*parse(authorization)))
+        return login.username if login is not None else None
 
     def forget(self, username: str) -> None:
         """Ask the mail server again for this user: it refused what it had accepted before."""
@@ -123,7 +121,6 @@ class Basic(Generic[A]):
         if login is None:
             return None
         if login.until <= self._clock():
-            del self._logins[digest]
             return None
         account = self._accounts.get(login.username)
         if account is not None:

@@ -5,6 +5,8 @@ It is what the ManageSieve server tells, of which RFC 5804 §1.7 has no limits o
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from gateway.managesieve.wire.capability import Capabilities
@@ -12,6 +14,7 @@ from gateway.sync.account import Account
 from gateway.sync.errors import ScriptsUnavailable
 from gateway.sync.scripts import Script
 from gateway.sync.sieve import MAX_SCRIPT_OCTETS, Sieve
+from gateway.sync.sieve_writing import SieveWriting, writing
 
 SIEVE: Final = "urn:ietf:params:jmap:sieve"
 VACATION: Final = "urn:ietf:params:jmap:vacationresponse"
@@ -69,3 +72,20 @@ def sieve_of(account: Account) -> Sieve:
     if account.sieve is None:
         raise ScriptsUnavailable("there is no ManageSieve server")
     return account.sieve
+
+
+@asynccontextmanager
+async def changing(account: Account) -> AsyncIterator[SieveWriting]:
+    """Hold the scripts of an account for changing them, and tell listeners (RFC 8620 §7.1).
+
+    Raises ScriptsUnavailable, NotCommitted.
+    """
+    async with writing(sieve_of(account)) as held:
+        before = held.scripts
+        try:
+            yield held
+        finally:
+            if held.scripts.state != before.state:
+                account.announce("SieveScript", held.scripts.state)
+            if held.scripts.vacation_state != before.vacation_state:
+                account.announce("VacationResponse", held.scripts.vacation_state)

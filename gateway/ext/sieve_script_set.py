@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from gateway.ext.sieve import MAX_NAME_OCTETS, members, sieve_of
+from gateway.ext.sieve import MAX_NAME_OCTETS, changing, members
 from gateway.ext.sieve_content import content_of
 from gateway.ext.sieve_errors import FAILURES, set_error
 from gateway.jmap.arguments import Argument
@@ -29,7 +29,7 @@ from gateway.managesieve.wire.encode import is_script_name
 from gateway.sieve.installation import NAME, State
 from gateway.sync.account import Account
 from gateway.sync.scripts import Script, Scripts, free_name
-from gateway.sync.sieve_writing import SieveWriting, writing
+from gateway.sync.sieve_writing import SieveWriting
 
 ARGUMENTS: Final = (
     Argument("onSuccessActivateScript", nullable(STRING)),
@@ -44,7 +44,7 @@ async def open_set(
 ) -> AsyncIterator[ScriptSetting]:
     """Begin a SieveScript/set. Raises MethodError serverUnavailable."""
     with backend_errors():
-        async with writing(sieve_of(account)) as held:
+        async with changing(account) as held:
             yield ScriptSetting(account, held)
 
 

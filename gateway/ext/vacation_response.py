@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
-from gateway.ext.sieve import VACATION, sieve_of
+from gateway.ext.sieve import VACATION, changing, sieve_of
 from gateway.ext.sieve_errors import FAILURES, Failure, said, set_error
 from gateway.jmap.errors import SetError
 from gateway.jmap.kinds import BOOLEAN, STRING, UTC_DATE, nullable
@@ -26,7 +26,7 @@ from gateway.sieve.installation import State, Unsupported
 from gateway.sieve.vacation import Vacation
 from gateway.sync.account import Account
 from gateway.sync.scripts import Scripts
-from gateway.sync.sieve_writing import SieveWriting, writing
+from gateway.sync.sieve_writing import SieveWriting
 
 Addresses: TypeAlias = Callable[[Account], Awaitable[Sequence[str]]]
 """Under which addresses a user gets mail. May raise what the methods of the types do."""
@@ -141,7 +141,7 @@ def _opening(
     ) -> AsyncIterator[VacationSetting]:
         """Begin a VacationResponse/set. Raises MethodError serverUnavailable."""
         with backend_errors():
-            async with writing(sieve_of(account)) as held:
+            async with changing(account) as held:
                 yield VacationSetting(account, held, addresses)
 
     return open_set

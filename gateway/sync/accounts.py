@@ -58,10 +58,12 @@ class Accounts:
         login = self._logins.get(username)
         return login.own if login is not None else None
 
-    def own(self, account_id: str) -> Account | None:
-        """The user's own account of that id, if it is in memory."""
-        found = (login.own for login in self._logins.values() if login.own.id == account_id)
-        return next(found, None)
+    def announce(self, account_id: str, kind: str, state: str) -> None:
+        """Tell who listens to a user's own account of a new state of what is in no mailbox."""
+        for login in self._logins.values():
+            if login.own.id == account_id:
+                login.own.announce(kind, state)
+        self._audiences.announce(account_id, kind, state)
 
     def credentials(self, username: str) -> Credentials | None:
         """What a user has signed in with last, if the account is in memory."""

@@ -108,6 +108,11 @@ class Audience:
         for member in self._members:
             member.tell()
 
+    def announce(self, kind: str, state: str) -> None:
+        """The user's own account, which sleeps, has a new state of what is in no mailbox."""
+        self._known[self.account_id] = {**self._known.get(self.account_id, {}), kind: state}
+        self.tell()
+
     # --- what there is ---------------------------------------------------------------------------
 
     def states(self) -> States:

@@ -94,6 +94,12 @@ class Audiences:
             else:  # what is known of it is not true any more
                 self._end(audience)
 
+    def announce(self, account_id: str, kind: str, state: str) -> None:
+        """Tell those whose account is not in memory of a new state of what is in no mailbox."""
+        for audience in self._all.values():
+            if audience.account_id == account_id and audience.is_asleep:
+                audience.announce(kind, state)
+
     async def close(self) -> None:
         """Look at nothing any more."""
         tasks = [*self._looking, *([self._ticking] if self._ticking is not None else [])]

@@ -214,6 +214,19 @@ async def test_memory_is_bounded(
     assert [name for name, _ in accounts.calls] == ["a", "b", "c", "b"]
 
 
+async def test_who_comes_back_is_recognised_until_the_credentials_are_refused(
+    basic_auth: Basic[Account], accounts: FakeAccounts, clock: Clock
+) -> None:
+    assert basic_auth.recognise(header(USER, PASSWORD)) is None
+    await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
+    clock.now += 24 * 3600
+    assert basic_auth.recognise(header(USER, PASSWORD)) == USER
+    assert basic_auth.recognise(header(USER, "another")) is None
+    assert len(accounts.calls) == 1
+    basic_auth.forget(USER)
+    assert basic_auth.recognise(header(USER, PASSWORD)) is None
+
+
 # --- The limiter, seen through Basic -------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.obs.metrics import ACTIVE_ACCOUNTS
 from gateway.sync import audiences
+from tests.app import harness
 from tests.app.harness import Client, client_of, settings
 from tests.app.sharing import accounts as accounts_of
 from tests.app.sharing import share
@@ -20,6 +21,7 @@ from tests.push.reader import Reader
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail_server import User
 from tests.servers.process import free_port
+from tests.servers.smtp import AUTH, Script, smtp_server
 from tests.sync.letters import letter
 
 SECONDS = 30
@@ -47,7 +49,7 @@ def _active() -> float:
 
 @asynccontextmanager
 async def listening(
-    directory: Path, prepare: Callable[[Dovecot, User], object] | None = None
+    directory: Path, prepare: Callable[[Dovecot, User], object] | None = None, **further: str
 ) -> AsyncIterator[tuple[Dovecot, Client, User]]:
     """A Dovecot that reports, and a client of a user with one message."""
     listener = f"127.0.0.1:{free_port()}"
@@ -62,6 +64,7 @@ async def listening(
             directory,
             JMAP_GATEWAY_SERVER__ADMIN_LISTEN=listener,
             JMAP_GATEWAY_EVENTS__SECRET=SECRET,
+            **further,
         )
         async with client_of(configured, user) as client:
             await client.call("Email/query", sort=[{"property": "subject"}])
@@ -143,3 +146,37 @@ async def test_a_password_that_was_changed_ends_the_stream(tmp_path: Path) -> No
         await asyncio.sleep(1.1)  # Dovecot looks for changes of its file once a second
         await asyncio.to_thread(server.append_all, changed, "INBOX", [letter(2)])
         assert await reader.next() is None
+
+
+async def test_what_is_in_no_mailbox_is_told_of_sleepers_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that is held is sent while the account sleeps."""
+    monkeypatch.setattr(harness, "USING", [*harness.USING, "urn:ietf:params:jmap:submission"])
+    async with smtp_server(Script(AUTH)) as smtp:
+        further = {
+            "JMAP_GATEWAY_SMTP__URL": f"smtp://127.0.0.1:{smtp.port}",
+            "JMAP_GATEWAY_IDENTITIES__ADDRESSES": "{local}@example.org",
+        }
+        async with listening(tmp_path, None, **further) as (_, client, _user):
+            (identity,) = (await client.call("Identity/get", ids=None))["list"]
+            (inbox,) = (await client.call("Mailbox/query", filter={"role": "inbox"}))["ids"]
+            draft = {"mailboxIds": {inbox: True}, "from": [{"email": identity["email"]}]}
+            created = (await client.call("Email/set", create={"d": draft}))["created"]
+            envelope = {
+                "mailFrom": {"email": identity["email"], "parameters": {"HOLDFOR": "3"}},
+                "rcptTo": [{"email": "rcpt@example.net"}],
+            }
+            held = {
+                "identityId": identity["id"],
+                "emailId": created["d"]["id"],
+                "envelope": envelope,
+            }
+            answer = await client.call("EmailSubmission/set", create={"s": held})
+            assert answer["created"] is not None, answer
+            reader = await stream(client)
+            await reader.opened()
+            await all_asleep()
+            while "EmailSubmission" not in (await reader.state())[client.account_id]:
+                pass
+            assert len(smtp.messages) == 1

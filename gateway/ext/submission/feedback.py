@@ -56,7 +56,7 @@ async def _note(outbox: Outbox, account: Account, email_id: str) -> None:
         lambda kept: noted(kept, matched(told, _sent(kept)), blob_id)
     )
     if kept.state != before.state:
-        await outbox.tell(account)
+        await outbox.tell(account.id)
 
 
 def _sent(kept: Kept) -> list[Sent]:

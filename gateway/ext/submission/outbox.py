@@ -107,8 +107,12 @@ class Letter:
 class Outbox:
     """Sends for the users of this node. Every method raises NotCommitted when the store fails."""
 
-    def __init__(self, durable: Durable, transmitter: Transmitter) -> None:
+    def __init__(
+        self, durable: Durable, transmitter: Transmitter, announce: Callable[[str, str, str], None]
+    ) -> None:
+        """announce: tells listeners of an account, by its id, that a type has a new state."""
         self.durable = durable
+        self._announce = announce
         self._transmitter = transmitter
         self._told: Cache[str, None] = Cache(_REMEMBERED)
         self.transmit = transmitter.transmit
@@ -154,7 +158,7 @@ class Outbox:
         except NotSent as failure:
             raise failure.error from failure
         finally:
-            await self.tell(account)
+            await self.tell(account.id)
 
     async def _sent(self, id_: str, records: Records, letter: Letter) -> Submission:
         async def before_end() -> None:
@@ -199,11 +203,11 @@ class Outbox:
             raise SetError("serverUnavailable", "It could not be sent; try again.")
         return already.id, found
 
-    async def tell(self, account: Account) -> None:
+    async def tell(self, account_id: str) -> None:
         """Let listeners know of what has changed; this never fails."""
         with suppress(NotCommitted):
-            kept = await self.records(account.id).load()
-            account.announce("EmailSubmission", kept.state)
+            kept = await self.records(account_id).load()
+            self._announce(account_id, "EmailSubmission", kept.state)
 
 
 def new_id() -> str:

@@ -55,22 +55,13 @@ CredentialsOf = Callable[[str], Credentials | None]
 
 
 class Queue:
-    """Holds messages and sends them when it is time, while `run` runs.
+    """Holds messages and sends them when it is time, while `run` runs."""
 
-    account_of: the account in memory of that id, to tell its listeners.
-    """
-
-    def __init__(
-        self,
-        outbox: Outbox,
-        credentials_of: CredentialsOf,
-        account_of: Callable[[str], Account | None],
-    ) -> None:
+    def __init__(self, outbox: Outbox, credentials_of: CredentialsOf) -> None:
         self._outbox = outbox
         self._due = due.records(outbox.durable)
         self._messages = HeldMessages(outbox.durable)
         self._credentials_of = credentials_of
-        self._account_of = account_of
         self._news = asyncio.Event()
         self._node = secrets.token_hex(8)
 
@@ -270,9 +261,7 @@ class Queue:
             return kept.put(id_, edit(Submission.of(value)).value)
 
         await self._outbox.records(entry.account_id).change(edited)
-        account = self._account_of(entry.account_id)
-        if account is not None:
-            await self._outbox.tell(account)
+        await self._outbox.tell(entry.account_id)
 
     async def _forget(self, entry: Due) -> None:
         await self._due.change(lambda kept: kept.without(entry.submission_id))

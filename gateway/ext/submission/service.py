@@ -48,8 +48,8 @@ class Submission:
 
         self._book = book
         self._smtp = Smtp(server, sign_in.relay)
-        outbox = Outbox(durable, self._smtp)
-        self._queue = Queue(outbox, credentials_of, accounts.own)
+        outbox = Outbox(durable, self._smtp, accounts.announce)
+        self._queue = Queue(outbox, credentials_of)
         identities = Identities(durable, book)
         sending = Sending(outbox, self._queue, identities, credentials_of, any_from)
         self.sending = sending

@@ -180,7 +180,7 @@ class SubmissionSetting:
             submission = await self._sending.queue.hold(self.account, id_, letter)
         except Already as already:
             return already.id, already.submission
-        await self._outbox.tell(self.account)
+        await self._outbox.tell(self.account.id)
         return id_, submission
 
     @asynccontextmanager
@@ -252,7 +252,7 @@ class SubmissionSetting:
             return kept
 
         self._kept = await self._outbox.records(self.account.id).change(edit)
-        await self._outbox.tell(self.account)
+        await self._outbox.tell(self.account.id)
         return {id_: None if id_ in found else SetError("notFound") for id_ in ids}
 
 
