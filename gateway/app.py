@@ -78,10 +78,16 @@ async def serve(config: Config, announce: Callable[[str], None]) -> None:
     log.info("stopped")
 
 
+# A pass over all there is stops the event loop for a tenth of a second and more. Accounts that go
+# out of memory do not need it: it is to come once in a million objects, not every few seconds.
+_GARBAGE = (5_000, 10, 20)
+
+
 def _settle_garbage() -> None:
     """Let the collector pass over what lives as long as the process: a pause for all users less."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_GARBAGE)
 
 
 @asynccontextmanager

@@ -64,7 +64,7 @@ class Pool:
         self._not_before = 0.0  # loop time before which no attempt to connect is made
         self._refused = False  # whether that holds for connections there are as well
         self._full_at: int | None = None  # as many as the server allowed, when it said "busy"
-        self.on_crowded: Callable[[], None] = lambda: None
+        self.on_crowded: Callable[[], None] = _nobody
         """Called when that happens: who holds a connection for long is to give it back."""
 
     @asynccontextmanager
@@ -117,6 +117,7 @@ class Pool:
             timer.cancel()
         ends = [connection.close() for connection in (*self._leased, *(each for each, _ in idle))]
         await asyncio.gather(*ends, *self._closing)
+        self._connect, self.on_crowded = _closed, _nobody  # who made the pool need not stay
 
     @property
     def size(self) -> int:
@@ -268,6 +269,14 @@ class Pool:
         task = asyncio.get_running_loop().create_task(connection.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+async def _closed() -> Connection:
+    raise ConnectionLost("the pool is closed")
+
+
+def _nobody() -> None:
+    pass
 
 
 _OTHER = 2

@@ -126,7 +126,7 @@ class Account:
         self._trust = Trust()
         self._hurry = asyncio.Event()
         self._hurry_structures = asyncio.Event()
-        self._watcher = watcher.join(data, self.mark_changed, extent)
+        self._watcher = watcher.join(data, self._trust.changed.set, extent)
         self._background = Background()
         self.reports = Reports(data, self.content, self._background)
 
@@ -281,7 +281,8 @@ class Account:
     def _after_indexing(self) -> None:
         self._background.start("structures", self._structures)
         self._background.start("save", self._save_later)
-        self._background.start("watch", self._watch)
+        self._background.start("watch", self._watcher.run)
+        self._background.start("follow", self._follow)
 
     async def attachments_known(self) -> None:
         """Return once hasAttachment is known of every Email whose structure can be had.
@@ -308,12 +309,6 @@ class Account:
         return await self._windows.newest(mailbox_id, count)
 
     # --- in the background -----------------------------------------------------------------------
-
-    async def _watch(self) -> None:
-        """Learn of changes as they happen, as long as the account is in memory."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._watcher.run())
-            group.create_task(self._follow())
 
     async def _follow(self) -> None:
         """Commit what is heard of, while somebody listens."""
@@ -345,11 +340,18 @@ class Account:
             pass  # what is here is worth nothing any more
 
     async def close(self) -> None:
-        """Stop all work, and save; the connections are the login's."""
+        """Stop all work, and save; the connections are the login's.
+
+        Then nothing that it consists of refers back to it: so the memory is free at once, and not
+        when the collector passes by, which takes longer the more there is.
+        """
         self._listeners.end()
         await self._background.stop()
         self._watcher.leave()
         await self.save()
+        self._committer.close()
+        self.searching.close()
+        self._on_ended = lambda: None
 
     # --- who listens -----------------------------------------------------------------------------
 

@@ -184,7 +184,7 @@ class _Followers:
         self._taken_up = asyncio.Event()
         self._follow(login.own)
         login.followers.add(self.look_again)
-        self._keeping_up = asyncio.create_task(self._keep_up())
+        self._keeping_up: asyncio.Task[None] | None = asyncio.create_task(self._keep_up())
 
     def look_again(self) -> None:
         """Others may be shared, or wanted."""
@@ -209,7 +209,9 @@ class _Followers:
     def close(self) -> None:
         """Follow nothing any more."""
         self._login.followers.discard(self.look_again)
-        self._keeping_up.cancel()
+        if self._keeping_up is not None:
+            self._keeping_up.cancel()
+            self._keeping_up = None
         for each in self._followed.values():
             each.listener.close()
         self._followed.clear()

@@ -21,10 +21,11 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._started: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
         """Whether a task of that name was ever started."""
-        return name in self._tasks
+        return name in self._started
 
     def runs(self, *names: str) -> bool:
         """Whether a task of any of these names is under way."""
@@ -37,6 +38,7 @@ class Background:
             # It outlives the request that started it, and has no part in what belongs to that.
             task = asyncio.create_task(work(), name=name, context=Context())
             self._tasks[name] = task
+            self._started.add(name)
             task.add_done_callback(_observe)
         return task
 
@@ -45,6 +47,7 @@ class Background:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._tasks.clear()  # they know of what they worked for
 
 
 def _observe(task: asyncio.Task[None]) -> None:

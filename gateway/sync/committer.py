@@ -73,6 +73,10 @@ class Committer:
         with self._leaving():
             await self._ledger.save(self._data)
 
+    def close(self) -> None:
+        """Tell nobody any more, and know nobody."""
+        self._on_listed = self._on_superseded = _nobody
+
     def _begin_anew(self) -> None:
         self._checker.begin_anew()
         self._listeners.tell()
@@ -87,3 +91,7 @@ class Committer:
             self.is_superseded = True
             self._on_superseded()
             raise NotCommitted("another node goes on with the account") from reason
+
+
+def _nobody() -> None:
+    """Who is told of what an account is that is not in memory any more."""

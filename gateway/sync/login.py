@@ -323,6 +323,8 @@ class Login:
         if self._sieve is not None:
             await self._sieve.close()
         await self._pool.close()
+        self._looking = self._sieve = None
+        self.followers.clear()
 
 
 async def _load(ledger: Ledger) -> AccountData | None:

@@ -121,6 +121,10 @@ class Searching:
         self._load_headers = load_headers
         self._remembered = Remembered()
 
+    def close(self) -> None:
+        """Bring nothing up to date any more."""
+        self._recheck = _gone
+
     @property
     def nbytes(self) -> int:
         """Octets in memory."""
@@ -311,3 +315,8 @@ async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+async def _gone() -> None:
+    """Raises ConnectionLost: the account is not in memory any more."""
+    raise ConnectionLost("the account is closed")

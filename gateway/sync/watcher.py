@@ -127,10 +127,13 @@ class Watch:
 
         The user's own account keeps the connection on which the server tells of all.
         """
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._look_now_and_then())
+        looking = asyncio.create_task(self._look_now_and_then())
+        try:
             if self.is_own:
-                group.create_task(self._watcher.run())
+                await self._watcher.run()
+            await looking
+        finally:
+            looking.cancel()
 
     async def _look_now_and_then(self) -> None:
         while True:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,3 +97,31 @@ async def test_what_is_shared_keeps_the_login_alive(shared: Shared) -> None:
 async def test_nobody_opens_what_is_shared_with_somebody_else(shared: Shared) -> None:
     assert await shared.accounts.open(shared.own, "a" + "A" * 16) is None
     assert await shared.accounts.open(shared.own, shared.own.id) is shared.own
+
+
+async def test_what_goes_out_of_memory_is_free_at_once(
+    dovecot: Dovecot, mailuser: User, tmp_path: Path
+) -> None:
+    """The collector of cycles is not needed for it, which stops the event loop."""
+    dovecot.append_all(mailuser, "INBOX", [letter(1), letter(2)])
+    store = open_store("memory://", b"x" * 32, tmp_path)
+    accounts = Accounts(Settings(Endpoint("127.0.0.1", dovecot.imap_port, "plain"), None), store)
+    gc.collect()
+    gc.disable()
+    try:
+        known = await _listened_to(accounts, mailuser)
+        await accounts.close()
+        async with asyncio.timeout(SECONDS):
+            while any(each() is not None for each in known):  # a few turns of the event loop
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
+
+
+async def _listened_to(accounts: Accounts, user: User) -> list[weakref.ref[object]]:
+    own = await accounts.login(user.username, user.password, "10.0.0.1")
+    await own.fresh()
+    await own.indexed()
+    async with accounts.follow(own, lambda _: False) as following:
+        await following.fresh()
+    return [weakref.ref(own), weakref.ref(own.data), weakref.ref(own.data.emails)]
