@@ -378,8 +378,9 @@ class Connection(Dispatcher):
     def _fail(self, error: ImapError) -> None:
         """End the connection, and everything that waits for it."""
         self._give_up(error)
-        if self._transport is not None:
-            self._transport.abort()
+        transport, self._transport = self._transport, None  # which know each other
+        if transport is not None:
+            transport.abort()
         if self._counted:
             self._counted = False
             IMAP_CONNECTIONS.dec()
