@@ -97,3 +97,17 @@ ensure_venv() {
     "${pip[@]}" install --no-deps --no-build-isolation --editable .
     echo "$wanted" >$stamp
 }
+
+# ensure_node_packages SOURCE DIRECTORY: install what SOURCE/package-lock.json names there.
+ensure_node_packages() {
+    local source=$1 directory=$2
+    if cmp --silent "$source/package-lock.json" "$directory/installed.json"; then
+        return 0
+    fi
+    command -v npm >/dev/null || ensure_packages nodejs npm
+    echo "Installing $(basename "$source") into $directory"
+    mkdir -p "$directory"
+    cp "$source/package.json" "$source/package-lock.json" "$directory"
+    npm ci --prefix "$directory" --ignore-scripts --no-audit --no-fund --silent
+    cp "$source/package-lock.json" "$directory/installed.json"
+}

@@ -15,14 +15,19 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.auth.basic import Basic
+from gateway.auth.authenticator import Authenticator
 from gateway.auth.limiter import FailureLimiter
+from gateway.auth.oauth.fetching import Fetcher
+from gateway.auth.oauth.issuer import Issuer
+from gateway.auth.setup import schemes
 from gateway.auth.tickets import Tickets
 from gateway.config import Address, Config, ServerUrl
 from gateway.ext.registry import account_capabilities, methods, session_capabilities, types
 from gateway.ext.smime import Smime
 from gateway.ext.submission.addresses import AddressBook
 from gateway.ext.submission.service import SignIn, Submission
+from gateway.http.authorization import AuthorizationServer
+from gateway.http.challenge import Challenges
 from gateway.http.events import Report, event_handler
 from gateway.http.health import create_admin_app
 from gateway.http.observe import ObservedRegistry
@@ -35,7 +40,7 @@ from gateway.mail.blob import open_blob
 from gateway.obs.lag import watch_lag
 from gateway.obs.log import get_logger
 from gateway.push.service import WebPush
-from gateway.sasl import Plain
+from gateway.sasl import Credentials, Master
 from gateway.smime.trust import Trust
 from gateway.smtp.connection import Server
 from gateway.store import Durable, Store, StoreError, StoreUnavailable, open_store
@@ -114,10 +119,10 @@ async def running(config: Config) -> AsyncIterator[str]:
         submission = make_submission(config, store.durable, accounts)
         if submission is not None:
             await stack.enter_async_context(_beside(submission.run()))
-        tickets = Tickets(store.durable)
-        app = create_app(
-            make_services(config, accounts, tickets, submission, make_smime(config), web_push)
-        )
+        issuer = await stack.enter_async_context(open_issuer(config))
+        tickets, smime = Tickets(store.durable), make_smime(config)
+        services = make_services(config, accounts, tickets, submission, smime, web_push, issuer)
+        app = create_app(services)
         listening = await _listen(stack, app, server.listen)
         yield server.public_url or f"http://{listening}"
 
@@ -142,10 +147,10 @@ def make_web_push(config: Config, durable: Durable, accounts: Accounts) -> WebPu
 
     Raises OSError, ValueError and ssl.SSLError for files that are no use.
     """
-    push, imap, reports = config.push, config.imap, config.events.secret is not None
+    push, reports = config.push, config.events.secret is not None
     way_in: WayIn | None = None
-    if imap.master_user is not None and imap.master_password is not None:
-        way_in = MasterUser(imap.master_user, imap.master_password.reveal())
+    if (master := master_user(config)) is not None:
+        way_in = MasterUser(master)
     elif push.password_keys is not None:
         keys = [key.encode() for key in push.password_keys.reveal_each()]
         way_in = SealedPasswords(durable, Keyring(keys))
@@ -173,6 +178,7 @@ def make_services(
     submission: Submission | None = None,
     smime: Smime | None = None,
     web_push: WebPush | None = None,
+    issuer: Issuer | None = None,
 ) -> Services:
     """What the endpoints work with."""
 
@@ -182,22 +188,52 @@ def make_services(
 
     auth = config.auth
     limiter = FailureLimiter(per_minute=auth.failures_per_minute, per_day=auth.failures_per_day)
-    basic = Basic(accounts, limiter, cache_seconds=auth.cache_seconds)
+    authenticator = Authenticator(
+        [*schemes(config, issuer, master_user(config))],
+        accounts,
+        limiter,
+        cache_seconds=auth.cache_seconds,
+    )
     return Services(
         server=config.server,
         limits=DEFAULTS,
-        basic=basic,
+        authenticator=authenticator,
         registry=ObservedRegistry(
             (*types(submission, smime), *(web_push.types if web_push is not None else ())),
             methods(submission),
-            on_login_refused=basic.forget,
+            on_login_refused=authenticator.forget,
         ),
         capabilities=capabilities,
         account_capabilities=partial(account_capabilities, submission=submission, smime=smime),
         accounts=accounts,
         open_blob=open_blob,
         tickets=tickets,
+        challenges=Challenges(
+            config.server, has_passwords=auth.passwords, has_tokens=issuer is not None
+        ),
+        authorization=_authorization(config, issuer),
     )
+
+
+def _authorization(config: Config, issuer: Issuer | None) -> AuthorizationServer | None:
+    if issuer is None:
+        return None
+    scopes = (*config.oauth.scopes, *config.oauth.read_scopes)
+    return AuthorizationServer(issuer.url, scopes, issuer.metadata)
+
+
+@asynccontextmanager
+async def open_issuer(config: Config) -> AsyncIterator[Issuer | None]:
+    """Who issues access tokens, if anybody does. Raises ssl.SSLError for a CA file that is none."""
+    oauth = config.oauth
+    if oauth.issuer is None:
+        yield None
+        return
+    fetcher = Fetcher(ssl.create_default_context(cafile=oauth.ca_file))
+    try:
+        yield Issuer(oauth.issuer, fetcher)
+    finally:
+        await fetcher.close()
 
 
 def make_submission(config: Config, durable: Durable, accounts: Accounts) -> Submission | None:
@@ -214,8 +250,12 @@ def make_submission(config: Config, durable: Durable, accounts: Accounts) -> Sub
     )
     relay = None
     if smtp.relay_user is not None and smtp.relay_password is not None:
-        relay = Plain(smtp.relay_user, smtp.relay_password.reveal())
-    sign_in = SignIn(smtp.sign_in == "user", relay if smtp.sign_in == "relay" else None)
+        relay = Credentials(smtp.relay_user, smtp.relay_password.reveal())
+    sign_in = SignIn(
+        as_user=smtp.sign_in == "user",
+        relay=relay if smtp.sign_in == "relay" else None,
+        master=master_user(config) if smtp.sign_in == "master" else None,
+    )
     book = AddressBook(identities.addresses, identities.aliases)
     return Submission(durable, accounts, server, sign_in, book, any_from=identities.any_from)
 
@@ -224,6 +264,14 @@ def make_smime(config: Config) -> Smime | None:
     """What verifies signatures. Raises ValueError for a file without authorities."""
     authorities = config.smime.authorities
     return Smime(Trust.read(authorities)) if authorities is not None else None
+
+
+def master_user(config: Config) -> Master | None:
+    """The user of the mail server who may act for all others, if there is one."""
+    imap = config.imap
+    if imap.master_user is None or imap.master_password is None:
+        return None
+    return Master(imap.master_user, imap.master_password.reveal())
 
 
 def imap_settings(config: Config) -> Settings:

@@ -1,11 +1,12 @@
-"""RFC 4422: what a client says in the SASL mechanisms by which the gateway signs users in.
+"""RFC 4422: what users sign in with, and how it is said in SASL mechanisms.
 
-Each is one message of the client; what a server asks after that can only mean that it refuses.
+It is one message of the client; what a server asks after that can only mean that it refuses.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
@@ -98,8 +99,82 @@ class XOAuth2:
         return b""
 
 
-Credentials: TypeAlias = Plain | OAuthBearer | XOAuth2
-"""Who signs in, and by which mechanism."""
+Mechanism: TypeAlias = Plain | OAuthBearer | XOAuth2
+"""Who signs in, as it is said to a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user and the password, any Unicode but NUL.
+
+    master: whose password it is, where that is another user, who may act for this one.
+    """
+
+    username: str
+    password: str = field(repr=False)
+    master: str | None = None
+
+    @property
+    def is_of_user(self) -> bool:
+        """Whether it is the user who signs in."""
+        return self.master is None
+
+    def mechanisms(self, _host: str, _port: int) -> tuple[Mechanism, ...]:
+        """How to say it to a server there, the best first. Raises ValueError if that can not be."""
+        if self.master is None:
+            return (Plain(self.username, self.password),)
+        return (Plain(self.master, self.password, authzid=self.username),)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCredentials:
+    """A user and an access token (RFC 6750) that the servers know what to think of."""
+
+    username: str
+    token: str = field(repr=False)
+    is_of_user: ClassVar[bool] = True
+
+    def mechanisms(self, host: str, port: int) -> tuple[Mechanism, ...]:
+        """How to say it to a server there, the best first. Raises ValueError if that can not be."""
+        return OAuthBearer(self.username, self.token, host, port), XOAuth2(
+            self.username, self.token
+        )
+
+
+AnyCredentials: TypeAlias = Credentials | TokenCredentials
+"""What lets a user in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A user of the mail server who may act for all others (RFC 4616 §2, authzid)."""
+
+    name: str
+    password: str = field(repr=False)
+
+    def acting_for(self, username: str) -> Credentials:
+        """What lets the master in as another user."""
+        return Credentials(username, self.password, master=self.name)
+
+
+class NotOffered(Exception):
+    """The server has none of these mechanisms."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(f"the server does not offer {' or '.join(names)}")
+        self.names = names
+
+
+def best(credentials: AnyCredentials, offered: Collection[str], host: str, port: int) -> Mechanism:
+    """What to say to the server there, which offers these mechanisms.
+
+    Raises NotOffered, and ValueError for what no mechanism can carry.
+    """
+    said = credentials.mechanisms(host, port)
+    for mechanism in said:
+        if mechanism.name in offered:
+            return mechanism
+    raise NotOffered(tuple(mechanism.name for mechanism in said))
 
 
 def _check_bearer(names: str, token: str) -> None:

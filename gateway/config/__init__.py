@@ -6,20 +6,17 @@
 from __future__ import annotations
 
 from gateway.config.keys import (
-    AuthConfig,
     CacheConfig,
     Config,
     EventsConfig,
-    IdentitiesConfig,
-    ImapConfig,
     LogConfig,
     ServerConfig,
-    SieveConfig,
     SmimeConfig,
-    SmtpConfig,
     StoreConfig,
 )
 from gateway.config.load import ConfigError, load
+from gateway.config.login_keys import AuthConfig, OAuthConfig
+from gateway.config.mail_keys import IdentitiesConfig, ImapConfig, SieveConfig, SmtpConfig
 from gateway.config.render import sample, show
 from gateway.config.values import (
     Address,
@@ -47,6 +44,7 @@ __all__ = [
     "ImapUrl",
     "LogConfig",
     "Network",
+    "OAuthConfig",
     "Origin",
     "Secret",
     "SecretKey",

@@ -40,7 +40,7 @@ class Key:
     description: str
     default: Any
     flag: str | None
-    example: str | None
+    example: str | tuple[str, ...] | None
     derived: bool
 
     @property
@@ -65,7 +65,7 @@ def key(
     default: T = REQUIRED,
     *,
     flag: str | None = None,
-    example: str | None = None,
+    example: str | tuple[str, ...] | None = None,
     derived: bool = False,
 ) -> T:
     """Declare a key of a section: a dataclass field that knows its kind and its description.

@@ -57,7 +57,10 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
     }
     if problems:
         raise ConfigError(problems)
-    return Config(**sections)
+    try:
+        return Config(**sections)
+    except ValueError as error:
+        raise ConfigError([str(error)]) from None
 
 
 def _default_data_dir(environ: Mapping[str, str]) -> str:

@@ -117,6 +117,22 @@ class PublicUrl(str):
         return cls(_origin(parts) + parts.path.rstrip("/"))
 
 
+class IssuerUrl(str):
+    """The identifier of an authorization server (RFC 8414 §2)."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From an https URL without a query, or an http one of this machine."""
+        parts = _split(text)
+        is_here = parts.scheme == "http" and is_loopback(_host(parts))
+        if not (parts.scheme == "https" or is_here) or parts.query or parts.fragment:
+            raise ValueError("expected a URL like https://login.example.org")
+        _origin(parts)
+        return cls(text)
+
+
 class Origin(str):
     """A web origin (RFC 6454 §6.1), or `*` for all of them."""
 

@@ -24,16 +24,17 @@ class Api:
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Check from the cheapest to the dearest; the body is read when its turn has come."""
-        account = await self._services.authenticate(request)
-        self._answered.asked(request, account.id)
+        visitor = await self._services.authenticate(request)
+        user = visitor.account.id
+        self._answered.asked(request, user)
         require_json(request)
         async with AsyncExitStack() as held:
 
             async def receive() -> Any:
-                body = self._calls.bodies.body(request, account.id)
+                body = self._calls.bodies.body(request, user)
                 return self._calls.decode(await held.enter_async_context(body))
 
-            answer = await self._calls.run(request, account, held, receive)
-        self._answered.answered(request, account.id, answer.answered)
+            answer = await self._calls.run(request, visitor, held, receive)
+        self._answered.answered(request, user, answer.answered)
         octets, fields = await coded(answer.pieces, request.headers.get("Accept-Encoding", ""))
         return web.Response(body=octets, content_type="application/json", headers=fields)

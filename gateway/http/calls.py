@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from gateway.auth.access import Visitor
 from gateway.auth.slots import NoSlot, Slots
 from gateway.http.body import Bodies
 from gateway.http.services import Account, Services, Share
@@ -55,7 +56,7 @@ class Calls:
     async def run(
         self,
         request: web.Request,
-        account: Account,
+        visitor: Visitor[Account],
         held: AsyncExitStack,
         receive: Callable[[], Awaitable[Any]],
     ) -> Answer:
@@ -64,11 +65,11 @@ class Calls:
         `request` is what came over HTTP. Everything `held` is given back at the end of the work,
         which may be after the end of this. Raises RequestError, ImapError, and what `receive` does.
         """
-        await self._turn(account, held)
+        await self._turn(visitor.account, held)
         services = self._services
         parsed = parse_request(await receive(), services.limits, services.registry.capabilities)
         with one_request():
-            context = await self._context(account, parsed, request)
+            context = await self._context(visitor, parsed, request)
             work = dispatch(parsed, context)
             if services.registry.writes(call.name for call in parsed.calls):
                 pieces = await self._writes.run(work, held.pop_all())
@@ -95,30 +96,33 @@ class Calls:
                 "maxConcurrentRequests", "Too many requests of this user are waiting."
             ) from None
 
-    async def _context(self, account: Account, parsed: Request, request: web.Request) -> Context:
+    async def _context(
+        self, visitor: Visitor[Account], parsed: Request, request: web.Request
+    ) -> Context:
         services = self._services
-        shares = await services.accounts.shared(account)
+        shares = await services.accounts.shared(visitor.account)
         return Context(
-            accounts=await self._accounts(account, shares, parsed),
+            accounts=await self._accounts(visitor, shares, parsed),
             limits=services.limits,
-            session_state=session_of(services, account, shares, request)["state"],
+            session_state=session_of(services, visitor, shares, request)["state"],
             registry=services.registry,
             on_error=_log_error,
             give_turn=Turns().give,
         )
 
     async def _accounts(
-        self, own: Account, shares: Mapping[str, Share], parsed: Request
+        self, visitor: Visitor[Account], shares: Mapping[str, Share], parsed: Request
     ) -> dict[str, AccountRef]:
         """The accounts that the calls may be about; of those shared, only what they name."""
-        services = self._services
-        accounts = {own.id: self._reference(own, own, is_read_only=False)}
+        services, own = self._services, visitor.account
+        must_only_read = visitor.access.is_read_only
+        accounts = {own.id: self._reference(own, own, is_read_only=must_only_read)}
         for account_id in _named(parsed.calls, shares):
             share = shares[account_id]
             account = await services.accounts.open(own, account_id)
             if account is not None:
                 accounts[account_id] = self._reference(
-                    account, share, is_read_only=share.is_read_only
+                    account, share, is_read_only=share.is_read_only or must_only_read
                 )
         return accounts
 

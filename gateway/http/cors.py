@@ -14,6 +14,8 @@ from gateway.http.forwarded import base_url, origin
 
 # What JMAP clients in browsers ask for.
 _HEADERS = "Authorization, Content-Type, Last-Event-ID"
+# What a page has to see that is to sign in, or to come again later.
+_EXPOSED = "WWW-Authenticate, Retry-After"
 # Browsers keep a preflight's answer for this long at most (Chromium 2 h, Firefox 24 h).
 _MAX_AGE = "86400"
 
@@ -48,6 +50,7 @@ class Cors:
         response.headers.add("Vary", "Origin")
         if (allow := self._allow(request)) is not None:
             response.headers["Access-Control-Allow-Origin"] = allow
+            response.headers["Access-Control-Expose-Headers"] = _EXPOSED
 
     def _allow(self, request: web.Request) -> str | None:
         sender = request.headers.get("Origin")

@@ -67,7 +67,7 @@ class Downloads:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Unknown blobs, blobs of others and accounts of others all look the same."""
-        own = await self._services.authenticate(request)
+        own = (await self._services.authenticate(request)).account
         account = await self._services.account(own, request.match_info["accountId"])
         if account is None:
             raise web.HTTPNotFound
@@ -79,7 +79,7 @@ class Downloads:
         except Withdrawn:
             raise web.HTTPNotFound from None
         except AuthenticationFailed:
-            self._services.basic.forget(own.username)
+            self._services.authenticator.forget(own.username)
             raise
 
     async def _answer(self, request: web.Request, account: Account) -> web.StreamResponse:

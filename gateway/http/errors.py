@@ -9,9 +9,15 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
-from gateway.auth.errors import NotAuthenticated, TooManyAttempts
+from gateway.auth.errors import (
+    InsufficientScope,
+    IssuerUnavailable,
+    NotAuthenticated,
+    TooManyAttempts,
+)
+from gateway.http.challenge import Challenges
 from gateway.http.observe import route_of
 from gateway.imap.errors import AuthenticationFailed, ImapError
 from gateway.jmap.errors import RequestError
@@ -19,7 +25,6 @@ from gateway.obs.log import get_logger
 from gateway.store.base import StoreUnavailable
 from gateway.sync.errors import NotCommitted
 
-_CHALLENGE = 'Basic realm="jmap-gateway", charset="UTF-8"'
 # Seconds after which a mail server or store that failed is worth asking again.
 _RETRY_AFTER = 10
 
@@ -32,7 +37,8 @@ class Overloaded(Exception):
     """503: this process has more to do than it can hold."""
 
 
-_UNAVAILABLE = (ImapError, StoreUnavailable, NotCommitted, Overloaded)
+_SIGN_IN = (NotAuthenticated, AuthenticationFailed, InsufficientScope)
+_UNAVAILABLE = (ImapError, StoreUnavailable, NotCommitted, Overloaded, IssuerUnavailable)
 
 
 def problem(
@@ -61,6 +67,8 @@ def told_of(error: Exception, route: str) -> Problem:
         return Problem(error.status, error.problem())
     if isinstance(error, NotAuthenticated | AuthenticationFailed):
         return _problem(401, "Credentials are missing or were not accepted.")
+    if isinstance(error, InsufficientScope):
+        return _problem(403, "The access token has not the scope for this.")
     if isinstance(error, TooManyAttempts):
         retry = {"Retry-After": str(error.retry_after)}
         return _problem(429, "Too many failed logins. Try again later.", retry)
@@ -80,30 +88,25 @@ def told_of(error: Exception, route: str) -> Problem:
     return _problem(500, "An unexpected error occurred. It has been logged.")
 
 
-@web.middleware
-async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer whatever the handler raises."""
-    try:
-        return await handler(request)
-    except Exception as error:
-        if isinstance(error, ConnectionError) and not isinstance(error, _UNAVAILABLE):
-            raise  # the client is gone, there is nobody to answer
-        told = told_of(error, route_of(request))
-        headers = _challenge(request) if told.status == 401 else told.headers
-        return _response(told.status, told.members, headers)
+def problems(challenges: Challenges | None = None) -> Middleware:
+    """A middleware that answers whatever the handler raises, with challenges to users."""
 
+    @web.middleware
+    async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Exception as error:
+            if isinstance(error, ConnectionError) and not isinstance(error, _UNAVAILABLE):
+                raise  # the client is gone, there is nobody to answer
+            told = told_of(error, route_of(request))
+            response = _response(told.status, told.members, told.headers)
+            if challenges is not None and isinstance(error, _SIGN_IN):
+                response.headers.extend(
+                    ("WWW-Authenticate", challenge) for challenge in challenges.of(request, error)
+                )
+            return response
 
-def _challenge(request: web.Request) -> dict[str, str]:
-    """RFC 9110 §15.5.2, but without its challenge to the script of a web page.
-
-    A browser that sees the challenge asks for a password itself and holds the script's answer
-    back meanwhile, so a web mail's login form would hang.
-    """
-    by_script = (
-        "Origin" in request.headers
-        or request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
-    )
-    return {} if by_script else {"WWW-Authenticate": _CHALLENGE}
+    return answered
 
 
 def _response(

@@ -104,7 +104,7 @@ class EventSource:
         """Answer until the client goes, its account ends, or the service does."""
         told = request.headers.get("Last-Event-ID", "")
         was_told = partial(is_told_of, told=told)
-        accounts = await self._services.follow(request, was_told, by_ticket=True)
+        accounts, access = await self._services.follow(request, was_told, by_ticket=True)
         try:
             asked = parameters(request.query)
         except BadParameter as error:
@@ -117,6 +117,7 @@ class EventSource:
         with (
             EVENT_STREAMS.track_inprogress(),
             self._channels.open(accounts.account_id) as channel,
+            access.then(channel.end),
         ):
             async with accounts as following:
                 await _serve(request, response, _Stream(following, asked, channel), told)

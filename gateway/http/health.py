@@ -36,7 +36,7 @@ def create_admin_app(
     async def metrics(_: web.Request) -> web.StreamResponse:
         return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE})
 
-    app = web.Application(middlewares=[problems])
+    app = web.Application(middlewares=[problems()])
     app.router.add_get("/healthz/live", live)
     app.router.add_get("/healthz/ready", ready)
     app.router.add_get("/metrics", metrics)

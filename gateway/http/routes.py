@@ -1,4 +1,4 @@
-"""RFC 8620 §2, §3.1, §6, §7.3, RFC 8887: which URL is what."""
+"""RFC 8620 §2, §3.1, §6, §7.3, RFC 8887, RFC 9728: which URL is what."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.http.api import Api
+from gateway.http.authorization import AuthorizationResources
 from gateway.http.body import expect
 from gateway.http.calls import Calls
+from gateway.http.challenge import METADATA
 from gateway.http.cors import Cors
 from gateway.http.download import Downloads
 from gateway.http.errors import problems
@@ -28,6 +30,7 @@ def create_app(services: Services) -> web.Application:
     event_source = EventSource(services)
     cors = Cors(services.server)
     sockets = WebSockets(services, calls, cors)
+    documents = AuthorizationResources(services.server, services.authorization)
     endpoints: list[tuple[str, str, Handler]] = [
         ("GET", "/.well-known/jmap", session.get),
         ("GET", "/jmap/session", session.get),
@@ -37,8 +40,10 @@ def create_app(services: Services) -> web.Application:
         ("GET", EVENT_SOURCE, event_source.get),
         ("POST", "/jmap/ticket", TicketResource(services, cors).post),
         ("GET", "/jmap/ws", sockets.get),
+        ("GET", METADATA + "{resource:(/.*)?}", documents.resource),
+        ("GET", "/.well-known/oauth-authorization-server", documents.authorization_server),
     ]
-    app = web.Application(middlewares=[observe, problems])
+    app = web.Application(middlewares=[observe, problems(services.challenges)])
     app.on_response_prepare.append(cors.prepare)
     app.on_shutdown.append(event_source.close)
     app.on_shutdown.append(sockets.close)

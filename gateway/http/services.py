@@ -8,9 +8,12 @@ from typing import Any, Final, Protocol
 
 from aiohttp import web
 
-from gateway.auth.basic import Basic
+from gateway.auth.access import Access, Visitor
+from gateway.auth.authenticator import Authenticator
 from gateway.auth.tickets import Tickets
 from gateway.config import ServerConfig
+from gateway.http.authorization import AuthorizationServer
+from gateway.http.challenge import Challenges
 from gateway.http.forwarded import client_address
 from gateway.jmap.limits import Limits
 from gateway.jmap.registry import Registry
@@ -129,35 +132,40 @@ class Services:
 
     `capabilities` gives those of the server besides core, for the user whose own account it is
     given; `account_capabilities` those of an account, or of what is shared. `open_blob` gives None
-    for a blob that the account does not have, whoever else has it.
+    for a blob that the account does not have, whoever else has it. `authorization`: who
+    issues access tokens, None if users have none.
     """
 
     server: ServerConfig
     limits: Limits
-    basic: Basic[Any]
+    authenticator: Authenticator[Any]
     registry: Registry
     capabilities: Callable[[Any], Capabilities]
     account_capabilities: Callable[[Any], Capabilities]
     accounts: Accounts
     open_blob: Callable[[Any, str], Awaitable[Blob | None]]
     tickets: Tickets
+    challenges: Challenges
+    authorization: AuthorizationServer | None = None
 
-    async def authenticate(self, request: web.Request) -> Account:
-        """The account of whoever sends the request.
+    async def authenticate(self, request: web.Request) -> Visitor[Account]:
+        """Whoever sends the request.
 
-        Raises NotAuthenticated, TooManyAttempts, or ImapError if the mail server can not say.
+        Raises NotAuthenticated, InsufficientScope, TooManyAttempts, or ImapError or
+        IssuerUnavailable if those can not say who know.
         """
         return await self._authenticate(request, request.headers.get("Authorization"))
 
-    async def _authenticate(self, request: web.Request, authorization: str | None) -> Account:
+    async def _authenticate(
+        self, request: web.Request, authorization: str | None
+    ) -> Visitor[Account]:
         address = client_address(request, self.server.trusted_proxies)
-        account: Account = await self.basic.authenticate(authorization, address)
-        return account
+        return await self.authenticator.authenticate(authorization, address)
 
     async def follow(
         self, request: web.Request, was_told: Callable[[str], bool], *, by_ticket: bool = False
-    ) -> Following:
-        """All accounts of whoever sends the request.
+    ) -> tuple[Following, Access]:
+        """All accounts of whoever sends the request, and what may be done with them.
 
         All clients come back at once when a proxy was restarted: those who are known cost the mail
         server nothing. by_ticket: whether there may be a ticket in the URL, for want of a header.
@@ -170,18 +178,27 @@ class Services:
         known = self._known(authorization, was_told)
         if known is not None:
             return known
-        return self.accounts.follow(await self._authenticate(request, authorization), was_told)
+        visitor = await self._authenticate(request, authorization)
+        return self.accounts.follow(visitor.account, was_told), visitor.access
 
-    async def user(self, request: web.Request) -> str:
+    async def user(self, request: web.Request) -> tuple[str, Access]:
         """The id of the own account of whoever sends the request; see follow()."""
         known = self._known(request.headers.get("Authorization"), lambda _: False)
-        return known.account_id if known is not None else (await self.authenticate(request)).id
+        if known is not None:
+            following, access = known
+            return following.account_id, access
+        visitor = await self.authenticate(request)
+        return visitor.account.id, visitor.access
 
     def _known(
         self, authorization: str | None, was_told: Callable[[str], bool]
-    ) -> Following | None:
-        username = self.basic.recognise(authorization)
-        return self.accounts.follow_known(username, was_told) if username is not None else None
+    ) -> tuple[Following, Access] | None:
+        recognised = self.authenticator.recognise(authorization)
+        if recognised is None:
+            return None
+        username, access = recognised
+        following = self.accounts.follow_known(username, was_told)
+        return (following, access) if following is not None else None
 
     async def account(self, own: Account, account_id: str) -> Account | None:
         """The account of that id, if whose own account this is may use it. Raises ImapError."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from gateway.auth.access import Visitor
 from gateway.http.forwarded import base_url
 from gateway.http.services import Account, Services, Share
 from gateway.jmap import ijson, session
@@ -16,24 +17,24 @@ SHARED_SECONDS: Final = 1.0
 
 
 def session_of(
-    services: Services, account: Account, shares: Mapping[str, Share], request: web.Request
+    services: Services, visitor: Visitor[Account], shares: Mapping[str, Share], request: web.Request
 ) -> dict[str, Any]:
-    """The Session object of the user, with URLs as seen from where the request came.
+    """The Session object for a visitor, with URLs as seen from where the request came.
 
-    `account` is the user's own, `shares` are those that others share with the user, by id.
+    `shares` are the accounts that others share with the user, by id.
     """
-    server = services.server
+    server, account, access = services.server, visitor.account, visitor.access
     own = session.SessionAccount(
         name=account.username,
         is_personal=True,
-        is_read_only=False,
+        is_read_only=access.is_read_only,
         capabilities=services.account_capabilities(account),
     )
     others = {
         account_id: session.SessionAccount(
             name=share.name,
             is_personal=False,
-            is_read_only=share.is_read_only,
+            is_read_only=share.is_read_only or access.is_read_only,
             capabilities=services.account_capabilities(share),
         )
         for account_id, share in shares.items()
@@ -55,10 +56,10 @@ class SessionResource:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Answer at the URL itself: not every client follows redirects."""
-        account = await self._services.authenticate(request)
-        shares = await self._services.accounts.shared(account, SHARED_SECONDS)
+        visitor = await self._services.authenticate(request)
+        shares = await self._services.accounts.shared(visitor.account, SHARED_SECONDS)
         return web.Response(
-            body=ijson.encode(session_of(self._services, account, shares, request)),
+            body=ijson.encode(session_of(self._services, visitor, shares, request)),
             content_type="application/json",
             headers={"Cache-Control": "no-cache, no-store, must-revalidate"},
         )

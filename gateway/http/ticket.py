@@ -26,7 +26,7 @@ class TicketResource:
         """Answer with the ticket, whatever the body: it is not read."""
         if not self._cors.is_allowed(request):
             raise web.HTTPForbidden
-        account = await self._services.authenticate(request)
+        account = (await self._services.authenticate(request)).account
         authorization = request.headers["Authorization"]
         try:
             ticket = await self._services.tickets.make(

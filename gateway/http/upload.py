@@ -43,7 +43,10 @@ class Uploads:
         """Check from the cheapest to the dearest; the body is read when its turn has come."""
         if not self._cors.is_allowed(request):
             raise web.HTTPForbidden
-        own = await self._services.authenticate(request)
+        visitor = await self._services.authenticate(request)
+        if visitor.access.is_read_only:
+            raise web.HTTPForbidden
+        own = visitor.account
         account = await self._services.account(own, request.match_info["accountId"])
         if account is None:
             raise web.HTTPNotFound

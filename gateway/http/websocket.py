@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import WSCloseCode, web
@@ -40,7 +41,7 @@ class WebSockets:
         """
         if not self._cors.is_allowed(request):
             raise web.HTTPForbidden
-        user = await self._services.user(request)
+        user, access = await self._services.user(request)
         socket: web.WebSocketResponse[Any] = web.WebSocketResponse(
             timeout=_CLOSE_SECONDS,
             heartbeat=_HEARTBEAT_SECONDS,
@@ -57,7 +58,8 @@ class WebSockets:
         with WEBSOCKETS.track_inprogress(), self._channels.open(user) as channel:
             connection = Connection(self._services, self._calls, request, socket, channel)
             try:
-                await connection.run(user)
+                with access.then(partial(connection.end, WSCloseCode.POLICY_VIOLATION)):
+                    await connection.run(user)
             except Ended as end:
                 # 1008 would say that the credentials are not good any more (§4.2).
                 code = WSCloseCode.TRY_AGAIN_LATER if end.displaced else WSCloseCode.GOING_AWAY

@@ -108,7 +108,7 @@ class Connection:
         else:
             await self._socket.close(code=code)
 
-    def _end(self, code: int) -> None:
+    def end(self, code: int) -> None:
         """Have the connection closed with this code, by whoever finds a reason."""
         self._over = self._over or Over(code)
         self._channel.end()
@@ -167,7 +167,7 @@ class Connection:
                     known = asked.push_state or self._told
                     was_told = partial(is_told_of, told=known)
                     try:
-                        accounts = await self._services.follow(self._request, was_told)
+                        accounts, _ = await self._services.follow(self._request, was_told)
                     except NotCommitted:
                         raise Over(WSCloseCode.TRY_AGAIN_LATER) from None
                     await self._stop_pushing()
@@ -186,13 +186,13 @@ class Connection:
         tells: Sequence[Callable[[], None]] = ()
         try:
             async with held:
-                account = await self._services.authenticate(self._request)
+                visitor = await self._services.authenticate(self._request)
                 receive = partial(_given, asked.value)
-                answer = await self._calls.run(self._request, account, held, receive)
+                answer = await self._calls.run(self._request, visitor, held, receive)
             octets = messages.response_message(answer.pieces, id)
             tells = answer.answered
         except (NotAuthenticated, AuthenticationFailed):
-            self._end(WSCloseCode.POLICY_VIOLATION)
+            self.end(WSCloseCode.POLICY_VIOLATION)
             return
         except Exception as error:
             told = told_of(error, route_of(self._request))
@@ -226,10 +226,10 @@ class Connection:
             pass  # as the other task finds out
         except (ImapError, NotCommitted) as error:
             log.info("push_unavailable", reason=type(error).__name__)
-            self._end(WSCloseCode.TRY_AGAIN_LATER)
+            self.end(WSCloseCode.TRY_AGAIN_LATER)
         except Exception:
             log.exception("unexpected error", route=route_of(self._request))
-            self._end(WSCloseCode.INTERNAL_ERROR)
+            self.end(WSCloseCode.INTERNAL_ERROR)
 
     async def _tell(self, accounts: Following, asked: messages.PushEnable, known: str) -> None:
         """Return when the account has ended."""

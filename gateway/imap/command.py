@@ -13,6 +13,7 @@ from gateway.imap.wire.responses import Code, Tagged, Untagged, number
 
 if TYPE_CHECKING:
     from gateway.imap.commands.examine import Selected
+    from gateway.imap.connection import Endpoint
 
 T = TypeVar("T")
 
@@ -98,6 +99,8 @@ class Command(Generic[T]):
 class Commander(Protocol):
     """A connection, as the functions of gateway.imap.commands see it."""
 
+    endpoint: Endpoint
+    """Where the server listens."""
     capabilities: Capabilities
     enabled: Capabilities
     """The extensions that ENABLE switched on (RFC 5161)."""

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 from gateway import __version__
 from gateway.imap.command import Command
 from gateway.imap.commands.capability import Capability
-from gateway.imap.commands.login import Credentials, log_in
+from gateway.imap.commands.login import log_in
 from gateway.imap.commands.logout import Logout
 from gateway.imap.commands.starttls import StartTls
 from gateway.imap.dispatch import Dispatcher, Running
@@ -36,6 +36,7 @@ from gateway.imap.quirks import Learnt, announced, line_octets
 from gateway.imap.transport import Transport
 from gateway.imap.wire.capability import Capabilities
 from gateway.obs.metrics import IMAP_CONNECTIONS
+from gateway.sasl import AnyCredentials, Credentials
 
 __all__ = ["Connection", "Credentials", "Endpoint"]
 
@@ -146,7 +147,7 @@ class Connection(Dispatcher):
         await self.run(Capability())
 
     async def login(
-        self, credentials: Credentials, client_address: str, client_id: str | None = None
+        self, credentials: AnyCredentials, client_address: str, client_id: str | None = None
     ) -> None:
         """Authenticate as a user who is at `client_address` (an IP address).
 

@@ -31,7 +31,7 @@ from gateway.managesieve.wire.encode import Argument
 from gateway.managesieve.wire.framer import Framer
 from gateway.managesieve.wire.responses import Completion, completion, is_completion, string
 from gateway.managesieve.wire.tokens import Line
-from gateway.sasl import Credentials
+from gateway.sasl import AnyCredentials, Mechanism, NotOffered, best
 
 T = TypeVar("T")
 
@@ -121,20 +121,22 @@ class Connection:
             raise refusals.of(command, response.completion)
         self.capabilities = capabilities(response.lines)
 
-    async def login(self, credentials: Credentials) -> None:
+    async def login(self, credentials: AnyCredentials) -> None:
         """RFC 5804 §2.1: sign in, and read the capabilities that hold for the user.
 
         Raises AuthenticationFailed, also without having sent anything if the server has not the
         mechanism; TryLater, and what `run` raises.
         """
-        if credentials.name not in self.capabilities.sasl:
-            text = f"the server does not offer {credentials.name} here"
-            raise AuthenticationFailed("AUTHENTICATE", None, text)
+        server = self.server
+        try:
+            mechanism = best(credentials, self.capabilities.sasl, server.host, server.port)
+        except NotOffered as error:
+            raise AuthenticationFailed("AUTHENTICATE", None, f"{error} here") from None
         try:
             async with self._exclusively("AUTHENTICATE", self._seconds):
-                name = encode.string(credentials.name)
-                self._send("AUTHENTICATE", name, encode.sasl(credentials.initial))
-                response = await self._response(credentials)
+                name = encode.string(mechanism.name)
+                self._send("AUTHENTICATE", name, encode.sasl(mechanism.initial))
+                response = await self._response(mechanism)
         except ConnectionLost as lost:
             if lost.code in refusals.OF_LOGIN:
                 raise AuthenticationFailed("AUTHENTICATE", lost.code, lost.text) from lost
@@ -214,14 +216,14 @@ class Connection:
     def _send(self, name: str, *arguments: Argument) -> None:
         self._link.send(encode.command(name, *arguments))
 
-    async def _response(self, credentials: Credentials | None = None) -> Response:
-        """Read a response; challenges in it are answered if these are the credentials."""
+    async def _response(self, mechanism: Mechanism | None = None) -> Response:
+        """Read a response; challenges in it are answered if this is a login."""
         lines: list[Line] = []
         while not is_completion(line := await self._link.line()):
-            if credentials is None:
+            if mechanism is None:
                 lines.append(line)
             else:
-                self._link.send(encode.sasl_response(_answer(credentials, line)))
+                self._link.send(encode.sasl_response(_answer(mechanism, line)))
         self._link.answered()
         return Response(tuple(lines), _unless_bye(completion(line)))
 
@@ -240,12 +242,12 @@ async def probe(
         await connection.close()
 
 
-def _answer(credentials: Credentials, line: Line) -> Argument:
+def _answer(mechanism: Mechanism, line: Line) -> Argument:
     try:
         challenge = base64.b64decode(string(line), validate=True)
     except binascii.Error:
         raise ProtocolError("a challenge is not base64") from None
-    message = credentials.answer(challenge)
+    message = mechanism.answer(challenge)
     return encode.SASL_CANCEL if message is None else encode.sasl(message)
 
 

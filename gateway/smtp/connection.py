@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, TypeGuard, cast
 
 import aiosmtplib
 
 from gateway.config import SmtpUrl
-from gateway.sasl import Credentials, Plain
+from gateway.sasl import AnyCredentials, Credentials, NotOffered, best
 from gateway.smtp.errors import AuthenticationFailed, TlsFailed, Unreachable
 from gateway.smtp.offer import Offer, offer
 from gateway.smtp.reply import BadReply, Reply, ReplyReader, shown
@@ -146,7 +146,7 @@ class Link(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def connected(server: Server, credentials: Credentials | None) -> AsyncIterator[Link]:
+async def connected(server: Server, credentials: AnyCredentials | None) -> AsyncIterator[Link]:
     """A link, signed in with the credentials if there are any, for the block.
 
     Raises Unreachable, TlsFailed, AuthenticationFailed. What the block raises ends the connection
@@ -161,7 +161,7 @@ async def connected(server: Server, credentials: Credentials | None) -> AsyncIte
     link.quit()
 
 
-async def _open(server: Server, credentials: Credentials | None) -> Link:
+async def _open(server: Server, credentials: AnyCredentials | None) -> Link:
     client = aiosmtplib.SMTP(
         hostname=server.url.host,
         port=server.url.port,
@@ -175,7 +175,7 @@ async def _open(server: Server, credentials: Credentials | None) -> Link:
         async with asyncio.timeout(server.connect_seconds):
             found = await _greeted(client, server)
         if credentials is not None:
-            await _sign_in(client, found, credentials)
+            await _sign_in(client, found, server, credentials)
             # Some, as Dovecot, tell what they can to those alone who have signed in.
             found = await _ehlo(client)
     except BaseException as error:
@@ -238,16 +238,20 @@ def _own_name(client: aiosmtplib.SMTP) -> str:
     return f"[IPv6:{address.partition('%')[0]}]" if ":" in address else f"[{address}]"
 
 
-async def _sign_in(client: aiosmtplib.SMTP, found: Offer, credentials: Credentials) -> None:
+async def _sign_in(
+    client: aiosmtplib.SMTP, found: Offer, server: Server, credentials: AnyCredentials
+) -> None:
     """RFC 4954 §4, and LOGIN where the server knows nothing better for a password."""
-    if credentials.name in found.mechanisms:
-        steps = [credentials.initial]
-        first = [b"AUTH", credentials.name.encode()]
-    elif isinstance(credentials, Plain) and "LOGIN" in found.mechanisms:
+    try:
+        mechanism = best(credentials, found.mechanisms, server.url.host, server.url.port)
+    except NotOffered as error:
+        if not (_can_say_login(credentials) and "LOGIN" in found.mechanisms):
+            raise AuthenticationFailed(str(error)) from None
         steps = [credentials.username.encode(), credentials.password.encode()]
         first = [b"AUTH", b"LOGIN"]
     else:
-        raise AuthenticationFailed(f"the server does not offer {credentials.name}")
+        steps = [mechanism.initial]
+        first = [b"AUTH", mechanism.name.encode()]
     # A first response with the command may be too long for a line (RFC 4954 §4).
     response = await client.execute_command(*first)
     for step in steps:
@@ -259,6 +263,10 @@ async def _sign_in(client: aiosmtplib.SMTP, found: Offer, credentials: Credentia
             response = await client.execute_command(b"AQ==")
     if response.code != 235:
         raise AuthenticationFailed("the login was refused", _reply(*response))
+
+
+def _can_say_login(credentials: AnyCredentials) -> TypeGuard[Credentials]:
+    return isinstance(credentials, Credentials) and credentials.master is None
 
 
 def _reply(code: int, message: str) -> Reply:

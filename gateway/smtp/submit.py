@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.sasl import Credentials
+from gateway.sasl import AnyCredentials
 from gateway.smtp.commands import Mail, Rcpt, mail_command, needs_utf8, rcpt_command, with_utf8
 from gateway.smtp.connection import Link, Server, connected
 from gateway.smtp.errors import (
@@ -65,7 +65,7 @@ async def probe(server: Server) -> Offer:
 
 async def submit(
     server: Server,
-    credentials: Credentials | None,
+    credentials: AnyCredentials | None,
     mail: Mail,
     recipients: Sequence[Rcpt],
     message: Message,

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from gateway.imap.connection import Credentials
 from gateway.imap.errors import AuthenticationFailed
 from gateway.obs.metrics import ACTIVE_ACCOUNTS, INDEX_BYTES
+from gateway.sasl import AnyCredentials
 from gateway.store.base import Store
 from gateway.sync import ids
 from gateway.sync.account import Account
@@ -65,24 +65,23 @@ class Accounts:
                 login.own.announce(kind, state)
         self._audiences.announce(account_id, kind, state)
 
-    def credentials(self, username: str) -> Credentials | None:
+    def credentials(self, username: str) -> AnyCredentials | None:
         """What a user has signed in with last, if the account is in memory."""
         login = self._logins.get(username)
-        if login is None or login.door.credentials.master is not None:
+        if login is None or not login.door.credentials.is_of_user:
             return None
         return login.door.credentials
 
-    async def login(self, username: str, password: str, client_address: str) -> Account:
-        """The own account of a user whom the server lets in with this password.
+    async def login(self, credentials: AnyCredentials, client_address: str) -> Account:
+        """The own account of a user whom the server lets in with these credentials.
 
         Raises AuthenticationFailed, ServerBusy, and any other ImapError when the server can not
         be asked.
         """
-        credentials = Credentials(username, password)
         return (await self._log_in(credentials, client_address)).own
 
     async def _log_in(
-        self, credentials: Credentials, client_address: str, *, in_turn: bool = True
+        self, credentials: AnyCredentials, client_address: str, *, in_turn: bool = True
     ) -> Login:
         username = credentials.username
         door = Door(self._settings, credentials, client_address, self._pace)
@@ -104,7 +103,7 @@ class Accounts:
                 self._audiences.awoken(login)
                 ACTIVE_ACCOUNTS.set(len(self._logins))
             else:
-                if credentials.master is None:
+                if credentials.is_of_user:
                     login.door.credentials, login.door.client = credentials, client_address
                 await login.lend(connection)
         if self._sweeper is None:

@@ -10,9 +10,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-from gateway.imap.connection import Credentials
 from gateway.imap.errors import AuthenticationFailed, ImapError
 from gateway.obs.log import get_logger
+from gateway.sasl import AnyCredentials
 from gateway.sync.audience import Audience
 from gateway.sync.login import Login
 from gateway.sync.sleepers import Sleepers
@@ -34,7 +34,7 @@ _SWEEP_SECONDS = 15.0
 
 log = get_logger(__name__)
 
-LogIn = Callable[[Credentials, str], Awaitable[Login]]
+LogIn = Callable[[AnyCredentials, str], Awaitable[Login]]
 
 
 class Audiences:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ssl import SSLContext
 
-from gateway.imap.connection import Connection, Credentials, Endpoint
+from gateway.imap.connection import Connection, Endpoint
 from gateway.imap.errors import AuthenticationFailed
 from gateway.imap.quirks import Learnt
 from gateway.obs.log import get_logger
+from gateway.sasl import AnyCredentials
 from gateway.sync.pace import Pace
 from gateway.sync.sieve_access import SieveSettings
 
@@ -49,7 +50,7 @@ class Door:
     """
 
     def __init__(
-        self, settings: Settings, credentials: Credentials, client: str, pace: Pace
+        self, settings: Settings, credentials: AnyCredentials, client: str, pace: Pace
     ) -> None:
         self._settings = settings
         self._pace = pace

@@ -22,7 +22,7 @@ from gateway.imap.errors import AuthenticationFailed, ImapError
 from gateway.imap.pool import Pool
 from gateway.imap.quirks import NO_X_GUID
 from gateway.obs.log import get_logger
-from gateway.sasl import Plain
+from gateway.sasl import AnyCredentials
 from gateway.store.base import Store, StoreError
 from gateway.sync import ids
 from gateway.sync.account import Account
@@ -130,8 +130,8 @@ class Login:
         return login
 
     def _sieve_of(self, account_id: str, server: SieveServer) -> Sieve:
-        def credentials() -> Plain:
-            return self.door.credentials.plain
+        def credentials() -> AnyCredentials:
+            return self.door.credentials
 
         return Sieve(SieveAccess(server, credentials), self._store.durable, account_id)
 

@@ -27,7 +27,7 @@ from gateway.managesieve.errors import (
 )
 from gateway.managesieve.wire.capability import Capabilities
 from gateway.obs.log import get_logger
-from gateway.sasl import Credentials
+from gateway.sasl import AnyCredentials
 from gateway.sync.errors import ScriptsRefused, ScriptsUnavailable
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ class SieveAccess:
     on_rest: called when nobody has used it for a while.
     """
 
-    def __init__(self, server: SieveServer, credentials: Callable[[], Credentials]) -> None:
+    def __init__(self, server: SieveServer, credentials: Callable[[], AnyCredentials]) -> None:
         self.on_rest: Callable[[], None] = lambda: None
         self._server = server
         self._credentials = credentials
@@ -117,7 +117,7 @@ class SieveAccess:
         self._own: Capabilities | None = None
         self._failure: ScriptsUnavailable | None = None  # told to all until the next attempt
         self._not_before = float("-inf")
-        self._refused: Credentials | None = None
+        self._refused: AnyCredentials | None = None
         self._refused_until = float("-inf")
         self._idle: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -189,7 +189,7 @@ class SieveAccess:
         if connection is not None:
             await connection.close()
 
-    async def _open(self, credentials: Credentials) -> Connection:
+    async def _open(self, credentials: AnyCredentials) -> Connection:
         """Raises SieveError."""
         settings = self._server.settings
         connection = await Connection.open(

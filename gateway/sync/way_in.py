@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from typing import Final, Protocol
 
-from gateway.imap.connection import Credentials
 from gateway.obs.log import get_logger
+from gateway.sasl import AnyCredentials, Credentials, Master
 from gateway.store.base import Durable, StoreError
 from gateway.store.keyring import Keyring
 from gateway.sync.errors import NotCommitted
@@ -30,14 +30,14 @@ class WayIn(Protocol):
 
     is_of_user: bool
 
-    async def keep(self, account_id: str, credentials: Credentials | None, until: float) -> bool:
+    async def keep(self, account_id: str, credentials: AnyCredentials | None, until: float) -> bool:
         """Have a way in up to then (in seconds since 1970), given what the user signed in with.
 
         Whether there is one.
         """
         ...
 
-    async def find(self, account_id: str, username: str) -> Credentials | None:
+    async def find(self, account_id: str, username: str) -> AnyCredentials | None:
         """What opens the user's mailbox, None if nothing does (any more)."""
         ...
 
@@ -47,21 +47,20 @@ class WayIn(Protocol):
 
 
 class MasterUser:
-    """A user of the mail server who may act for all others (RFC 4616 authzid)."""
+    """A user of the mail server who may act for all others."""
 
     is_of_user = False
 
-    def __init__(self, name: str, password: str) -> None:
-        self._name = name
-        self._password = password
+    def __init__(self, master: Master) -> None:
+        self._master = master
 
-    async def keep(self, account_id: str, credentials: Credentials | None, until: float) -> bool:
+    async def keep(self, account_id: str, credentials: AnyCredentials | None, until: float) -> bool:
         """There is always a way in."""
         return True
 
-    async def find(self, account_id: str, username: str) -> Credentials | None:
+    async def find(self, account_id: str, username: str) -> AnyCredentials | None:
         """The master's password, to act for the user."""
-        return Credentials(username, self._password, master=self._name)
+        return self._master.acting_for(username)
 
     async def forget(self, account_id: str) -> None:
         """Nothing is kept of a user."""
@@ -76,14 +75,14 @@ class SealedPasswords:
         self._durable = durable
         self._keys = keys
 
-    async def keep(self, account_id: str, credentials: Credentials | None, until: float) -> bool:
+    async def keep(self, account_id: str, credentials: AnyCredentials | None, until: float) -> bool:
         """Keep the password, if one is known."""
-        if credentials is None or credentials.master is not None:
+        if not isinstance(credentials, Credentials) or not credentials.is_of_user:
             return await self._read(account_id) is not None
         await self._write(account_id, credentials.password, until)
         return True
 
-    async def find(self, account_id: str, username: str) -> Credentials | None:
+    async def find(self, account_id: str, username: str) -> AnyCredentials | None:
         """The password that the user has signed in with."""
         octets = await self._read(account_id)
         if octets is None:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from gateway.imap.errors import AuthenticationFailed
+from gateway.sasl import AnyCredentials, TokenCredentials
 
 
 @dataclass
@@ -26,18 +27,25 @@ class FakeAccounts:
     gate: asyncio.Event | None = None
     broken: Exception | None = None
 
-    async def login(self, username: str, password: str, client_address: str) -> Account:
+    async def login(self, credentials: AnyCredentials, client_address: str) -> Account:
+        username = credentials.username
         self.calls.append((username, client_address))
         if self.gate is not None:
             await self.gate.wait()
         if self.broken is not None:
             raise self.broken
-        if self.passwords.get(username) != password:
+        if self.passwords.get(username) != _secret(credentials):
             raise AuthenticationFailed("AUTHENTICATIONFAILED", "Authentication failed.")
         return self.active.setdefault(username, Account(username))
 
     def get(self, username: str) -> Account | None:
         return self.active.get(username)
+
+
+def _secret(credentials: AnyCredentials) -> str:
+    if isinstance(credentials, TokenCredentials):
+        return credentials.token
+    return credentials.password
 
 
 class Clock:

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from gateway.auth import basic
-from gateway.auth.basic import Basic, parse
+from gateway.auth import authenticator
+from gateway.auth.access import FULL
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.basic import Basic
 from gateway.auth.errors import NotAuthenticated, TooManyAttempts
 from gateway.auth.limiter import FailureLimiter
 from gateway.imap.errors import ConnectionLost
@@ -37,13 +39,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def basic_auth(accounts: FakeAccounts, clock: Clock) -> Basic[Account]:
+def basic_auth(accounts: FakeAccounts, clock: Clock) -> Authenticator[Account]:
     return make(accounts, clock)
 
 
-def make(accounts: FakeAccounts, clock: Clock, per_minute: int = 100) -> Basic[Account]:
+def make(accounts: FakeAccounts, clock: Clock, per_minute: int = 100) -> Authenticator[Account]:
     limiter = FailureLimiter(per_minute=per_minute, per_day=1000)
-    return Basic(accounts, limiter, cache_seconds=300, clock=clock)
+    return Authenticator([Basic()], accounts, limiter, cache_seconds=300, clock=clock)
 
 
 # --- The header ----------------------------------------------------------------------------------
@@ -61,7 +63,7 @@ def make(accounts: FakeAccounts, clock: Clock, per_minute: int = 100) -> Basic[A
 )
 def test_header_is_read(value: str, credentials: tuple[str, str]) -> None:
     """RFC 7617 §2: the first colon divides, the charset is UTF-8; the name is canonical."""
-    assert parse(value) == credentials
+    assert Basic().parse(value.partition(" ")[2].strip(" ")).secrets == credentials
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_header_is_read(value: str, credentials: tuple[str, str]) -> None:
     ],
 )
 async def test_what_no_user_can_have_is_refused_without_asking(
-    basic_auth: Basic[Account], accounts: FakeAccounts, value: str | None
+    basic_auth: Authenticator[Account], accounts: FakeAccounts, value: str | None
 ) -> None:
     """RFC 7617 §2: control characters are forbidden in both parts."""
     with pytest.raises(NotAuthenticated):
@@ -97,16 +99,16 @@ async def test_what_no_user_can_have_is_refused_without_asking(
 
 
 async def test_accepted_credentials_are_remembered(
-    basic_auth: Basic[Account], accounts: FakeAccounts, clock: Clock
+    basic_auth: Authenticator[Account], accounts: FakeAccounts, clock: Clock
 ) -> None:
     first = await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
     clock.now += 299
-    assert await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS) is first
+    assert await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS) == first
     assert accounts.calls == [(USER, ADDRESS)]
 
 
 async def test_access_ends_with_the_remembered_login_after_a_password_change(
-    basic_auth: Basic[Account], accounts: FakeAccounts, clock: Clock
+    basic_auth: Authenticator[Account], accounts: FakeAccounts, clock: Clock
 ) -> None:
     await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
     accounts.passwords[USER] = "new"
@@ -116,7 +118,7 @@ async def test_access_ends_with_the_remembered_login_after_a_password_change(
 
 
 async def test_forgotten_user_is_asked_about_again(
-    basic_auth: Basic[Account], accounts: FakeAccounts
+    basic_auth: Authenticator[Account], accounts: FakeAccounts
 ) -> None:
     accounts.passwords["bob"] = "pw"
     for credentials in (header(USER, PASSWORD), header("bob", "pw")):
@@ -130,7 +132,7 @@ async def test_forgotten_user_is_asked_about_again(
 
 
 async def test_account_that_left_the_memory_logs_in_again(
-    basic_auth: Basic[Account], accounts: FakeAccounts
+    basic_auth: Authenticator[Account], accounts: FakeAccounts
 ) -> None:
     await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
     accounts.active.clear()
@@ -139,7 +141,7 @@ async def test_account_that_left_the_memory_logs_in_again(
 
 
 async def test_refusal_is_remembered_for_seconds_only(
-    basic_auth: Basic[Account], accounts: FakeAccounts, clock: Clock
+    basic_auth: Authenticator[Account], accounts: FakeAccounts, clock: Clock
 ) -> None:
     for _ in range(3):
         with pytest.raises(NotAuthenticated):
@@ -151,7 +153,7 @@ async def test_refusal_is_remembered_for_seconds_only(
 
 
 async def test_each_password_has_its_own_verdict(
-    basic_auth: Basic[Account], accounts: FakeAccounts
+    basic_auth: Authenticator[Account], accounts: FakeAccounts
 ) -> None:
     """The key covers the lengths: moving a character from name to password is another login."""
     accounts.passwords = {"ab": "c"}
@@ -162,7 +164,7 @@ async def test_each_password_has_its_own_verdict(
 
 
 async def test_simultaneous_logins_with_the_same_credentials_ask_once(
-    basic_auth: Basic[Account], accounts: FakeAccounts
+    basic_auth: Authenticator[Account], accounts: FakeAccounts
 ) -> None:
     accounts.gate = asyncio.Event()
     logins = [
@@ -176,7 +178,7 @@ async def test_simultaneous_logins_with_the_same_credentials_ask_once(
 
 
 async def test_client_that_goes_away_leaves_the_login_to_the_others(
-    basic_auth: Basic[Account], accounts: FakeAccounts
+    basic_auth: Authenticator[Account], accounts: FakeAccounts
 ) -> None:
     accounts.gate = asyncio.Event()
     first, second = (
@@ -187,13 +189,13 @@ async def test_client_that_goes_away_leaves_the_login_to_the_others(
         await asyncio.sleep(0)
     first.cancel()
     accounts.gate.set()
-    assert (await second).username == USER
+    assert (await second).account.username == USER
     with pytest.raises(asyncio.CancelledError):
         await first
 
 
 async def test_server_that_is_down_says_nothing_about_the_password(
-    basic_auth: Basic[Account], accounts: FakeAccounts
+    basic_auth: Authenticator[Account], accounts: FakeAccounts
 ) -> None:
     accounts.broken = ConnectionLost("gone")
     with pytest.raises(ConnectionLost):
@@ -203,9 +205,9 @@ async def test_server_that_is_down_says_nothing_about_the_password(
 
 
 async def test_memory_is_bounded(
-    basic_auth: Basic[Account], accounts: FakeAccounts, monkeypatch: pytest.MonkeyPatch
+    basic_auth: Authenticator[Account], accounts: FakeAccounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(basic, "_CAPACITY", 2)
+    monkeypatch.setattr(authenticator, "_CAPACITY", 2)
     accounts.passwords = dict.fromkeys("abc", "pw")
     for name in "abac":  # b is the one that was not used for longest
         await basic_auth.authenticate(header(name, "pw"), ADDRESS)
@@ -215,12 +217,12 @@ async def test_memory_is_bounded(
 
 
 async def test_who_comes_back_is_recognised_until_the_credentials_are_refused(
-    basic_auth: Basic[Account], accounts: FakeAccounts, clock: Clock
+    basic_auth: Authenticator[Account], accounts: FakeAccounts, clock: Clock
 ) -> None:
     assert basic_auth.recognise(header(USER, PASSWORD)) is None
     await basic_auth.authenticate(header(USER, PASSWORD), ADDRESS)
     clock.now += 24 * 3600
-    assert basic_auth.recognise(header(USER, PASSWORD)) == USER
+    assert basic_auth.recognise(header(USER, PASSWORD)) == (USER, FULL)
     assert basic_auth.recognise(header(USER, "another")) is None
     assert len(accounts.calls) == 1
     basic_auth.forget(USER)
@@ -294,7 +296,9 @@ def texts(root: object) -> str:
     return "\n".join(item if isinstance(item, str) else item.decode("latin-1") for item in found)
 
 
-async def test_no_password_is_kept(basic_auth: Basic[Account], accounts: FakeAccounts) -> None:
+async def test_no_password_is_kept(
+    basic_auth: Authenticator[Account], accounts: FakeAccounts
+) -> None:
     """Neither of accepted nor of refused logins, once they are over (threat R12)."""
     secrets = [f"{number}-canary" for number in range(20)]
     accounts.passwords = {f"user{number}": secrets[number] for number in range(10)}

@@ -13,6 +13,7 @@ from pathlib import Path
 import uvloop
 
 from gateway.imap.connection import Endpoint
+from gateway.sasl import Credentials
 from gateway.store import open_store
 from gateway.sync.accounts import Accounts, Settings
 
@@ -23,7 +24,7 @@ async def _measure(port: int, username: str, password: str) -> dict[str, int]:
         accounts = Accounts(Settings(Endpoint("127.0.0.1", port, "plain"), None), store)
         gc.collect()
         before = _resident()
-        account = await accounts.login(username, password, "127.0.0.1")
+        account = await accounts.login(Credentials(username, password), "127.0.0.1")
         await account.fresh()
         data = await account.indexed()
         await account.attachments_known()

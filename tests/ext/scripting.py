@@ -11,7 +11,7 @@ from typing import Any
 from gateway.ext.sieve import SIEVE, VACATION
 from gateway.managesieve import scripts
 from gateway.managesieve.connection import Connection
-from gateway.sasl import Plain
+from gateway.sasl import Credentials
 from gateway.sync.sieve_access import SieveSettings
 from tests.mail.client import Client
 from tests.mail.conftest import Connect
@@ -105,7 +105,7 @@ class Person:
     async def other(self, work: Callable[[Connection], Coroutine[Any, Any, Any]]) -> Any:
         """What another program does with the scripts."""
         connection = await Connection.open(url(self.server.ports.sieve), None)
-        await connection.login(Plain(self.user.username, self.user.password))
+        await connection.login(Credentials(self.user.username, self.user.password))
         try:
             return await work(connection)
         finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.imap.connection import Endpoint
+from gateway.sasl import Credentials
 from gateway.store.opening import open_store
 from gateway.sync.accounts import Accounts, Settings
 from tests.faults.mailboxes import octets_of
@@ -37,7 +38,7 @@ async def gateway(
     settings = Settings(endpoint, None, connections=connections, silence_seconds=silence)
     accounts = Accounts(settings, store)
     try:
-        yield Client(await accounts.login(user.username, user.password, "10.0.0.1"))
+        yield Client(await accounts.login(Credentials(user.username, user.password), "10.0.0.1"))
     finally:
         await accounts.close()
 

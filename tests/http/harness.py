@@ -13,10 +13,12 @@ from typing import Any, Self
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from gateway.auth.authenticator import Authenticator
 from gateway.auth.basic import Basic
 from gateway.auth.limiter import FailureLimiter
 from gateway.auth.tickets import Tickets
 from gateway.config import Address, Network, Origin, ServerConfig
+from gateway.http.challenge import Challenges
 from gateway.http.observe import ObservedRegistry
 from gateway.http.routes import create_app
 from gateway.http.server import create_runner
@@ -26,6 +28,7 @@ from gateway.jmap.errors import MethodError
 from gateway.jmap.limits import Limits
 from gateway.jmap.methods.echo import ECHO
 from gateway.jmap.registry import Call, Method
+from gateway.sasl import AnyCredentials, Credentials
 from gateway.store.memory import MemoryBackend
 from gateway.store.sealed import SealedStore
 from gateway.sync.uploads import Uploads
@@ -194,11 +197,12 @@ class Backend:
     finished: int = 0
     most_running: int = 0
 
-    async def login(self, username: str, password: str, client_address: str) -> FakeAccount:
+    async def login(self, credentials: AnyCredentials, client_address: str) -> FakeAccount:
         self.addresses.append(client_address)
         if self.broken is not None:
             raise self.broken
-        if self.passwords.get(username) != password:
+        username = credentials.username
+        if Credentials(username, self.passwords.get(username, "")) != credentials:
             raise AuthenticationFailed("AUTHENTICATIONFAILED", "Authentication failed.")
         return self.active.setdefault(username, FakeAccount(username))
 
@@ -267,11 +271,12 @@ def server_config(**keys: Any) -> ServerConfig:
 
 
 def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Services:
-    auth = Basic(backend, FailureLimiter(per_minute=3, per_day=50), cache_seconds=300)
+    limiter = FailureLimiter(per_minute=3, per_day=50)
+    auth = Authenticator([Basic()], backend, limiter, cache_seconds=300)
     return Services(
         server=server,
         limits=limits,
-        basic=auth,
+        authenticator=auth,
         registry=ObservedRegistry(
             (),
             (
@@ -290,6 +295,7 @@ def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Ser
         accounts=backend,
         open_blob=backend.open_blob,
         tickets=Tickets(backend.store.durable),
+        challenges=Challenges(server, has_passwords=True, has_tokens=False),
     )
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from gateway.imap.commands.examine import Close, Examine, examine
 from gateway.imap.commands.fetch import fetch
-from gateway.imap.commands.login import Credentials
 from gateway.imap.commands.noop import Noop
 from gateway.imap.commands.status import Status, StatusOf
 from gateway.imap.connection import Connection, Endpoint
@@ -20,6 +19,7 @@ from gateway.imap.errors import (
 )
 from gateway.imap.wire import items
 from gateway.obs.metrics import IMAP_COMMANDS, IMAP_CONNECTIONS
+from gateway.sasl import Credentials
 from tests.imap.sessions import connected, news
 from tests.servers.dovecot import Dovecot, User
 from tests.servers.scripted import Peer

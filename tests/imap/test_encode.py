@@ -15,7 +15,7 @@ from gateway.imap.commands.examine import Examine
 from gateway.imap.commands.fetch import Fetch
 from gateway.imap.commands.id import Id
 from gateway.imap.commands.list import List
-from gateway.imap.commands.login import Credentials, Login
+from gateway.imap.commands.login import Login
 from gateway.imap.commands.rights import MyRights
 from gateway.imap.commands.search import Search, Sort
 from gateway.imap.commands.status import StatusOf
@@ -24,6 +24,7 @@ from gateway.imap.wire.capability import Capabilities
 from gateway.imap.wire.encode import Literals, Write, pack_uids, serialise
 from gateway.imap.wire.framer import Frame
 from gateway.imap.wire.sequences import parse_ranges
+from gateway.sasl import Credentials
 from tests.servers.scripted import Received, parse_commands
 
 # Unicode with everything that has a meaning in IMAP, often.

@@ -17,6 +17,7 @@ from gateway.jmap.limits import DEFAULTS
 from gateway.jmap.registry import AccountRef, Registry
 from gateway.mail.blob import open_blob
 from gateway.mail.capability import MAIL
+from gateway.sasl import Credentials
 from gateway.store.base import Store
 from gateway.store.opening import open_store
 from gateway.sync.account import Account
@@ -161,7 +162,7 @@ async def connected(
     store = store or open_store("memory://", b"x" * 32, directory)
     accounts = Accounts(Settings(endpoint, None, sieve=sieve), store)
     try:
-        account = await accounts.login(user.username, user.password, "10.0.0.1")
+        account = await accounts.login(Credentials(user.username, user.password), "10.0.0.1")
         yield Client(account, accounts)
     finally:
         await accounts.close()

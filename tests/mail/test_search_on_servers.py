@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.imap.connection import Endpoint
+from gateway.sasl import Credentials
 from gateway.store.opening import open_store
 from gateway.sync import searching, verdicts
 from gateway.sync.accounts import Accounts, Settings
@@ -35,7 +36,9 @@ async def reach(dovecot: Dovecot, mailuser: User, tmp_path: Path) -> AsyncIterat
             store = open_store("memory://", b"x" * 32, tmp_path)
             accounts = Accounts(Settings(endpoint, None), store)
             stack.push_async_callback(accounts.close)
-            account = await accounts.login(mailuser.username, mailuser.password, "10.0.0.1")
+            account = await accounts.login(
+                Credentials(mailuser.username, mailuser.password), "10.0.0.1"
+            )
             return Client(account), server
 
         yield reach

@@ -7,10 +7,10 @@ import ssl
 from gateway.config import SieveUrl
 from gateway.config.values import Security
 from gateway.managesieve.connection import COMMAND_SECONDS, Connection
-from gateway.sasl import Credentials, Plain
+from gateway.sasl import AnyCredentials, Credentials
 from tests.servers.scripted import Peer, Script, Scripted
 
-JO = Plain("jo", "secret")
+JO = Credentials("jo", "secret")
 CAPABILITIES = b'"IMPLEMENTATION" "Test"\r\n"SIEVE" "fileinto"\r\n"VERSION" "1.0"\r\n'
 GREETING = CAPABILITIES + b'"SASL" "PLAIN OAUTHBEARER XOAUTH2"\r\nOK\r\n'
 OLD = b'"IMPLEMENTATION" "Old"\r\n"SASL" "PLAIN"\r\n"SIEVE" "fileinto"\r\nOK\r\n'
@@ -47,7 +47,7 @@ def says(*answers: bytes, greeting: bytes = GREETING) -> Script:
 
 async def logged_in(
     server: Scripted,
-    credentials: Credentials = JO,
+    credentials: AnyCredentials = JO,
     context: ssl.SSLContext | None = None,
     security: Security = "plain",
     seconds: float = COMMAND_SECONDS,

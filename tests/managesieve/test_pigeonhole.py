@@ -10,7 +10,7 @@ from gateway.config.values import Security
 from gateway.managesieve import errors, scripts
 from gateway.managesieve.connection import Connection, probe
 from gateway.managesieve.errors import AuthenticationFailed
-from gateway.sasl import Plain
+from gateway.sasl import Credentials
 from tests.managesieve.peers import url
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail_server import User
@@ -21,7 +21,7 @@ KEEP = b"keep;\r\n"
 @pytest.fixture
 async def connection(pigeonhole: Dovecot, sieveuser: User) -> AsyncIterator[Connection]:
     opened = await Connection.open(url(pigeonhole.ports.sieve), None)
-    await opened.login(Plain(sieveuser.username, sieveuser.password))
+    await opened.login(Credentials(sieveuser.username, sieveuser.password))
     yield opened
     await opened.close()
 
@@ -109,7 +109,7 @@ async def test_quotas(start_dovecot: Callable[..., Dovecot]) -> None:
     server = start_dovecot(sieve=True, extra=limits)
     user = server.add_user()
     connection = await Connection.open(url(server.ports.sieve), None)
-    await connection.login(Plain(user.username, user.password))
+    await connection.login(Credentials(user.username, user.password))
     await scripts.have_space(connection, "a", 1000)
     with pytest.raises(errors.ScriptTooLarge):
         await scripts.have_space(connection, "a", 2000)
@@ -130,7 +130,7 @@ async def test_over_tls(pigeonhole: Dovecot, sieveuser: User, security: Security
     port = ports.sieves if security == "tls" else ports.sieve
     connection = await Connection.open(url(port, security), pigeonhole.ssl_context())
     assert not connection.capabilities.starttls
-    await connection.login(Plain(sieveuser.username, sieveuser.password))
+    await connection.login(Credentials(sieveuser.username, sieveuser.password))
     await scripts.put_script(connection, "a", KEEP)
     assert await scripts.list_scripts(connection) == [("a", False)]
     await connection.close()
@@ -139,8 +139,8 @@ async def test_over_tls(pigeonhole: Dovecot, sieveuser: User, security: Security
 async def test_a_wrong_password(pigeonhole: Dovecot, sieveuser: User) -> None:
     connection = await Connection.open(url(pigeonhole.ports.sieve), None)
     with pytest.raises(AuthenticationFailed):
-        await connection.login(Plain(sieveuser.username, "wrong"))
-    await connection.login(Plain(sieveuser.username, sieveuser.password))
+        await connection.login(Credentials(sieveuser.username, "wrong"))
+    await connection.login(Credentials(sieveuser.username, sieveuser.password))
     await connection.close()
 
 
@@ -149,8 +149,8 @@ async def test_a_master_user_acts_for_another(start_dovecot: Callable[..., Dovec
     server = start_dovecot(sieve=True, extra=master)
     user = server.add_user()
     for credentials in (
-        Plain("gateway", "master", authzid=user.username),
-        Plain(user.username, user.password),
+        Credentials(user.username, "master", master="gateway"),
+        Credentials(user.username, user.password),
     ):
         connection = await Connection.open(url(server.ports.sieve), None)
         await connection.login(credentials)
@@ -163,11 +163,11 @@ async def test_a_server_that_goes_away(start_dovecot: Callable[..., Dovecot]) ->
     server = start_dovecot(sieve=True)
     user = server.add_user()
     connection = await Connection.open(url(server.ports.sieve), None)
-    await connection.login(Plain(user.username, user.password))
+    await connection.login(Credentials(user.username, user.password))
     server.stop()
     with pytest.raises(errors.ConnectionLost):
         await scripts.noop(connection)
     server.start()
     connection = await Connection.open(url(server.ports.sieve), None)
-    await connection.login(Plain(user.username, user.password))
+    await connection.login(Credentials(user.username, user.password))
     await connection.close()

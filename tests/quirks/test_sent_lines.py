@@ -22,7 +22,7 @@ from gateway.imap.commands.fetch import Fetch
 from gateway.imap.commands.fetch_changes import FetchChanges
 from gateway.imap.commands.id import Id
 from gateway.imap.commands.list import List
-from gateway.imap.commands.login import AuthenticateLogin, AuthenticatePlain, Login
+from gateway.imap.commands.login import Authenticate, AuthenticateLogin, Login
 from gateway.imap.commands.logout import Logout
 from gateway.imap.commands.move import Move
 from gateway.imap.commands.namespace import NamespaceCommand
@@ -34,9 +34,9 @@ from gateway.imap.commands.select import Select
 from gateway.imap.commands.status import StatusOf
 from gateway.imap.commands.store import Store
 from gateway.imap.commands.subscribe import Subscribe, Unsubscribe
-from gateway.imap.connection import Credentials
 from gateway.imap.wire import criteria, encode, items
 from gateway.imap.wire.encode import Literals, Upload
+from gateway.sasl import Credentials, Plain
 from gateway.sync.fetching import HEADER
 from tests.mail.client import Client
 from tests.quirks.shown import inbox, letters
@@ -44,6 +44,7 @@ from tests.servers.scripted import Peer, Received, Scripted
 from tests.servers.small import Small, account_of
 
 USER = Credentials("u", "p")
+PLAIN = Plain("u", "p")
 _NAME = encode.mailbox_name("Grüße *")
 
 
@@ -56,8 +57,8 @@ COMMANDS: list[Command[Any]] = [
     Append(_NAME, Upload(0, _nothing())),
     Append(_NAME, Upload(0, _nothing()), ["\\Seen"], datetime(2024, 1, 1, tzinfo=UTC)),
     AuthenticateLogin(USER),
-    AuthenticatePlain(USER, initial=False),
-    AuthenticatePlain(USER, initial=True),
+    Authenticate(PLAIN, initial=False),
+    Authenticate(PLAIN, initial=True),
     Close(),
     Copy(b"1", _NAME),
     Create(_NAME, "/"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.imap.connection import Endpoint
+from gateway.sasl import Credentials
 from gateway.store.opening import open_store
 from gateway.sync.account import Account
 from gateway.sync.accounts import Accounts, Settings
@@ -169,7 +170,7 @@ async def account_of(
     store = open_store("memory://", b"x" * 32, directory)
     accounts = Accounts(settings, store)
     try:
-        yield await accounts.login("someone", "secret", "127.0.0.1")
+        yield await accounts.login(Credentials("someone", "secret"), "127.0.0.1")
     finally:
         await accounts.close()
         await store.close()

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.managesieve import scripts
 from gateway.managesieve.connection import Connection
-from gateway.sasl import Plain
+from gateway.sasl import Credentials
 from gateway.sieve import installation
 from gateway.sieve.installation import Activate, Delete, OwnVacation, Put, State, Stored
 from gateway.sieve.vacation import DEFAULT_TEXT, Vacation
@@ -100,7 +100,7 @@ async def person(
     server = pigeonhole if request.param == "include" else _without_include
     user = server.add_user()
     connection = await Connection.open(url(server.ports.sieve), None)
-    await connection.login(Plain(user.username, user.password))
+    await connection.login(Credentials(user.username, user.password))
     assert ("include" in connection.capabilities.extensions) == (request.param == "include")
     yield Person(server, user, connection)
     await connection.close()

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.imap import pool
 from gateway.imap.connection import Endpoint
+from gateway.sasl import Credentials
 from gateway.store.base import Store
 from gateway.store.opening import open_store
 from gateway.sync import checker
@@ -108,7 +109,7 @@ class Gateways:
     async def login(self, server: MailServer, user: User, store: Store | None = None) -> Account:
         """The account of a user in a gateway of its own."""
         accounts = self.start(server, store)
-        return await accounts.login(user.username, user.password, "127.0.0.1")
+        return await accounts.login(Credentials(user.username, user.password), "127.0.0.1")
 
     async def close(self) -> None:
         """End all gateways as a node ends that is told to."""

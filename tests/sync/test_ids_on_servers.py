@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gateway.sasl import Credentials
 from gateway.sync.data import AccountData
 from tests.mail.client import connected
 from tests.servers.between import between
@@ -288,7 +289,7 @@ async def test_a_user_has_one_account_and_another_user_another(
     first, second = server.add_user(), server.add_user()
     accounts = gateways.start(server)
     ids = [
-        (await accounts.login(user.username, user.password, "127.0.0.1")).id
+        (await accounts.login(Credentials(user.username, user.password), "127.0.0.1")).id
         for user in (first, second, first)
     ]
     assert ids[0] == ids[2] != ids[1]

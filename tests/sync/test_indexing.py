@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gateway.imap.errors import AuthenticationFailed, ImapError
+from gateway.sasl import Credentials
 from gateway.sync import bulk, indexer, pieces, synchronise
 from gateway.sync.account import Account
 from gateway.sync.checker import Checker
@@ -69,7 +70,7 @@ async def test_counts_of_a_first_login_are_the_servers_until_they_are_counted(
 async def test_a_wrong_password_opens_no_account(server: Dovecot, gateways: Gateways) -> None:
     accounts, user = gateways.start(server), server.add_user()
     with pytest.raises(AuthenticationFailed):
-        await accounts.login(user.username, "wrong", "127.0.0.1")
+        await accounts.login(Credentials(user.username, "wrong"), "127.0.0.1")
     assert accounts.get(user.username) is None
 
 

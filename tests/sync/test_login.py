@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.imap.connection import Endpoint
+from gateway.sasl import Credentials
 from gateway.store.opening import open_store
 from gateway.sync import accounts as accounts_module
 from gateway.sync.account import Account
@@ -55,7 +56,7 @@ async def shared(
         expect_ok(imap.setacl("INBOX", ann.username, "lr"))
     store = open_store("memory://", b"x" * 32, tmp_path)
     accounts = Accounts(Settings(Endpoint("127.0.0.1", server.imap_port, "plain"), None), store)
-    own = await accounts.login(ann.username, ann.password, "10.0.0.1")
+    own = await accounts.login(Credentials(ann.username, ann.password), "10.0.0.1")
     (account_id,) = await accounts.shared(own)
     yield Shared(accounts, ann, own, account_id)
     await accounts.close()
@@ -119,7 +120,7 @@ async def test_what_goes_out_of_memory_is_free_at_once(
 
 
 async def _listened_to(accounts: Accounts, user: User) -> list[weakref.ref[object]]:
-    own = await accounts.login(user.username, user.password, "10.0.0.1")
+    own = await accounts.login(Credentials(user.username, user.password), "10.0.0.1")
     await own.fresh()
     await own.indexed()
     async with accounts.follow(own, lambda _: False) as following:

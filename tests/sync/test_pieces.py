@@ -13,6 +13,7 @@ import pytest
 
 from gateway.imap.connection import Endpoint
 from gateway.imap.errors import CommandRefused, ConnectionLost, ProtocolError
+from gateway.sasl import Credentials
 from gateway.store.opening import open_store
 from gateway.sync import pieces
 from gateway.sync.account import Account
@@ -91,7 +92,9 @@ async def account(
         store = open_store("memory://", b"x" * 32, tmp_path)
         accounts = Accounts(Settings(endpoint, None), store)
         stack.push_async_callback(accounts.close)
-        account = await accounts.login(mailuser.username, mailuser.password, "10.0.0.1")
+        account = await accounts.login(
+            Credentials(mailuser.username, mailuser.password), "10.0.0.1"
+        )
         await account.fresh()
         await account.indexed()
         yield account

@@ -12,8 +12,8 @@ import msgpack
 
 from gateway.ext.submission.envelope import Envelope, read
 from gateway.ext.submission.outgoing import Outgoing, outgoing
-from gateway.imap.connection import Credentials
 from gateway.jmap.errors import SetError
+from gateway.sasl import AnyCredentials, Credentials, TokenCredentials
 from gateway.store.base import Durable, StoreError
 from gateway.sync.errors import NotCommitted
 from gateway.sync.spool import Chunks
@@ -40,7 +40,7 @@ class HeldMessages:
         id_: str,
         envelope: Envelope,
         message: Outgoing,
-        credentials: Credentials | None,
+        credentials: AnyCredentials | None,
         seconds: float,
     ) -> None:
         """Take in a message that is to leave in so many seconds."""
@@ -59,7 +59,7 @@ class HeldMessages:
 
     async def find(
         self, account_id: str, id_: str
-    ) -> tuple[Envelope, Outgoing, Credentials | None]:
+    ) -> tuple[Envelope, Outgoing, AnyCredentials | None]:
         """A message, and how and as whom it is to leave. Raises Gone."""
         about = await self._get(account_id, id_, _ABOUT)
         envelope, pieces, hidden = msgpack.unpackb(about)
@@ -100,19 +100,33 @@ class HeldMessages:
             raise Gone(id_)
         return found[key]
 
-    def _hidden(self, account_id: str, credentials: Credentials | None) -> bytes | None:
+    def _hidden(self, account_id: str, credentials: AnyCredentials | None) -> bytes | None:
         if credentials is None:
             return None
-        octets = msgpack.packb([credentials.username, credentials.password])
-        return self._durable.hide(account_id, octets)
+        return self._durable.hide(account_id, _packed(credentials))
 
-    def _revealed(self, account_id: str, hidden: bytes | None) -> Credentials | None:
+    def _revealed(self, account_id: str, hidden: bytes | None) -> AnyCredentials | None:
         if hidden is None:
             return None
         octets = self._durable.reveal(account_id, hidden)
         if octets is None:
             raise Gone(account_id)
-        return Credentials(*msgpack.unpackb(octets))
+        return _unpacked(octets)
+
+
+def _packed(credentials: AnyCredentials) -> bytes:
+    kept: object
+    if isinstance(credentials, TokenCredentials):
+        kept = {"username": credentials.username, "token": credentials.token}
+    else:
+        kept = [credentials.username, credentials.password, credentials.master]
+    octets: bytes = msgpack.packb(kept)
+    return octets
+
+
+def _unpacked(octets: bytes) -> AnyCredentials:
+    packed = msgpack.unpackb(octets)
+    return TokenCredentials(**packed) if isinstance(packed, dict) else Credentials(*packed)
 
 
 def _bundle(id_: str) -> str:

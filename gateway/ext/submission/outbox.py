@@ -25,9 +25,9 @@ from gateway.ext.submission.submissions import (
     settled,
     swept,
 )
-from gateway.imap.connection import Credentials
 from gateway.jmap.errors import SetError
 from gateway.obs.log import get_logger
+from gateway.sasl import AnyCredentials
 from gateway.store.base import Durable
 from gateway.sync.account import Account
 from gateway.sync.errors import NotCommitted
@@ -68,7 +68,7 @@ class Transmitter(Protocol):
 
     async def transmit(
         self,
-        credentials: Credentials | None,
+        credentials: AnyCredentials | None,
         envelope: Envelope,
         message: Outgoing,
         envid: str,
@@ -101,7 +101,7 @@ class Letter:
     submission: Submission
     envelope: Envelope
     message: Outgoing
-    credentials: Credentials | None
+    credentials: AnyCredentials | None
 
 
 class Outbox:

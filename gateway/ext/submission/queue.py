@@ -33,9 +33,9 @@ from gateway.ext.submission.submissions import (
     Submission,
     swept,
 )
-from gateway.imap.connection import Credentials
 from gateway.jmap.errors import SetError
 from gateway.obs.log import get_logger
+from gateway.sasl import AnyCredentials
 from gateway.sync.account import Account
 from gateway.sync.errors import NotCommitted
 from gateway.sync.records import Kept
@@ -50,7 +50,7 @@ _AT_ONCE: Final = 4
 
 log = get_logger(__name__)
 
-CredentialsOf = Callable[[str], Credentials | None]
+CredentialsOf = Callable[[str], AnyCredentials | None]
 """The credentials of a user who is signed in now, by name: newer than those that were kept."""
 
 

@@ -13,9 +13,8 @@ from gateway.ext.submission.queue import Queue
 from gateway.ext.submission.submission_set import Sending
 from gateway.ext.submission.transmitting import Smtp
 from gateway.ext.submission.types import email_submission, identity
-from gateway.imap.connection import Credentials
 from gateway.jmap.spec import DataType
-from gateway.sasl import Plain
+from gateway.sasl import AnyCredentials, Credentials, Master
 from gateway.smtp.connection import Server
 from gateway.store.base import Durable
 from gateway.sync.account import Account
@@ -24,10 +23,11 @@ from gateway.sync.accounts import Accounts
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """As whom messages are sent: each user, or else all as `relay`, or nobody."""
+    """As whom messages are sent: each user, or `master` for each, or all as `relay`, or nobody."""
 
     as_user: bool
-    relay: Plain | None = None
+    relay: Credentials | None = None
+    master: Master | None = None
 
 
 class Submission:
@@ -43,7 +43,9 @@ class Submission:
         *,
         any_from: bool = False,
     ) -> None:
-        def credentials_of(username: str) -> Credentials | None:
+        def credentials_of(username: str) -> AnyCredentials | None:
+            if sign_in.master is not None:
+                return sign_in.master.acting_for(username)
             return accounts.credentials(username) if sign_in.as_user else None
 
         self._book = book

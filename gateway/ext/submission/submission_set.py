@@ -27,7 +27,6 @@ from gateway.ext.submission.submissions import (
     Submission,
     all_of,
 )
-from gateway.imap.connection import Credentials
 from gateway.jmap.call import Call
 from gateway.jmap.errors import SetError, invalid_properties
 from gateway.jmap.limits import Limits
@@ -35,6 +34,7 @@ from gateway.jmap.settable import Change, Settled
 from gateway.mail.backend import backend, backend_errors
 from gateway.mail.blob import open_blob
 from gateway.mime import addresses
+from gateway.sasl import AnyCredentials
 from gateway.sync import ids
 from gateway.sync.account import Account
 from gateway.sync.errors import MessageGone
@@ -59,7 +59,7 @@ class Sending:
     outbox: Outbox
     queue: Queue
     identities: Identities
-    credentials_of: Callable[[str], Credentials | None]
+    credentials_of: Callable[[str], AnyCredentials | None]
     any_from: bool = False
 
     @asynccontextmanager

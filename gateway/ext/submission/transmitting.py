@@ -12,10 +12,9 @@ from gateway.ext.submission.outbox import BeforeEnd, NotSent, UnknownEnd
 from gateway.ext.submission.outgoing import Outgoing
 from gateway.ext.submission.queue import MAX_DELAY_SECONDS
 from gateway.ext.submission.submissions import Delivery
-from gateway.imap.connection import Credentials
 from gateway.jmap.errors import SetError, invalid_properties
 from gateway.obs.log import get_logger
-from gateway.sasl import Plain
+from gateway.sasl import AnyCredentials, Credentials
 from gateway.smtp import errors, submit
 from gateway.smtp.commands import Mail, Rcpt
 from gateway.smtp.connection import Server
@@ -34,7 +33,7 @@ class Smtp:
     What the server offers is as it has said last.
     """
 
-    def __init__(self, server: Server, relay: Plain | None) -> None:
+    def __init__(self, server: Server, relay: Credentials | None) -> None:
         self._server = server
         self._relay = relay
         self._offer = Offer()
@@ -66,7 +65,7 @@ class Smtp:
 
     async def transmit(
         self,
-        credentials: Credentials | None,
+        credentials: AnyCredentials | None,
         envelope: Envelope,
         message: Outgoing,
         envid: str,
@@ -75,11 +74,10 @@ class Smtp:
         """See Transmitter.transmit."""
         sender = envelope.mail_from
         recipients = [Rcpt(each.email, each.parameters) for each in envelope.rcpt_to]
-        signed = Plain(credentials.username, credentials.password) if credentials else self._relay
         try:
             taken = await submit.submit(
                 self._server,
-                signed,
+                credentials or self._relay,
                 Mail(sender.email, sender.parameters),
                 recipients,
                 Message(message.octets, message.is_8bit, message.chunks, message.is_utf8),

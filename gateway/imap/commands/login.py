@@ -1,4 +1,4 @@
-"""RFC 9051 §6.2.2 AUTHENTICATE (RFC 4616 PLAIN, RFC 4959 SASL-IR), §6.2.3 LOGIN."""
+"""RFC 9051 §6.2.2 AUTHENTICATE (SASL, RFC 4422; RFC 4959 SASL-IR), §6.2.3 LOGIN."""
 
 # ruff: noqa: D102 -- gateway.imap.command says what the methods of a command do
 
@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from gateway.imap import refusals
@@ -19,26 +18,7 @@ from gateway.imap.quirks import PLAIN_WITHOUT_MAILBOX
 from gateway.imap.wire import encode
 from gateway.imap.wire.encode import Encoded
 from gateway.imap.wire.responses import Tagged
-from gateway.sasl import Plain
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """A user and the password, any Unicode but NUL.
-
-    master: whose password it is, where that is another user, who may act for this one.
-    """
-
-    username: str
-    password: str = field(repr=False)
-    master: str | None = None
-
-    @property
-    def plain(self) -> Plain:
-        """The same for SASL. Raises ValueError for what that can not carry."""
-        if self.master is None:
-            return Plain(self.username, self.password)
-        return Plain(self.master, self.password, authzid=self.username)
+from gateway.sasl import AnyCredentials, Credentials, Mechanism, NotOffered, TokenCredentials, best
 
 
 class Login(Command[None]):
@@ -60,27 +40,30 @@ class Login(Command[None]):
         self.check(tagged)
 
 
-class AuthenticatePlain(Command[None]):
-    """AUTHENTICATE PLAIN, with the initial response in the command when `initial`."""
+class Authenticate(Command[None]):
+    """AUTHENTICATE, with the initial response in the command when `initial`."""
 
     name: ClassVar[str] = "AUTHENTICATE"
 
-    def __init__(self, credentials: Credentials, *, initial: bool) -> None:
-        self._message = base64.b64encode(credentials.plain.initial).decode()
+    def __init__(self, mechanism: Mechanism, *, initial: bool) -> None:
+        self._mechanism = mechanism
+        self._message = base64.b64encode(mechanism.initial)
         self._initial = initial
         self._answered = initial
 
     def encode(self) -> Encoded:
-        arguments = [encode.atom(self.name), encode.atom("PLAIN")]
+        arguments = [encode.atom(self.name), encode.atom(self._mechanism.name)]
         if self._initial:
-            arguments.append(encode.atom(self._message))
+            arguments.append(encode.atom(self._message.decode()))
         return encode.join(*arguments)
 
     def answer(self, challenge: bytes) -> bytes | None:
-        if self._answered:  # a server that goes on asking will say no
-            return b"*\r\n"
-        self._answered = True
-        return self._message.encode() + b"\r\n"
+        if not self._answered:
+            self._answered = True
+            return self._message + b"\r\n"
+        # A server that goes on asking will say no.
+        answer = self._mechanism.answer(challenge)
+        return (b"*" if answer is None else base64.b64encode(answer)) + b"\r\n"
 
     def finish(self, tagged: Tagged) -> None:
         self.check(tagged)
@@ -109,7 +92,7 @@ class AuthenticateLogin(Command[None]):
 
 
 async def log_in(
-    conn: Commander, credentials: Credentials, identification: Mapping[str, str]
+    conn: Commander, credentials: AnyCredentials, identification: Mapping[str, str]
 ) -> None:
     """Identify, authenticate, read the capabilities, enable what helps to follow changes.
 
@@ -122,7 +105,10 @@ async def log_in(
     _identified(conn, await conn.run_all(*_id(conn, identification)))
     before = conn.capabilities
     try:
-        await _authenticate(conn, credentials)
+        if isinstance(credentials, TokenCredentials):
+            await _by_token(conn, credentials)
+        else:
+            await _by_password(conn, credentials)
     except CommandRefused as refused:
         raise refusals.of_login(refused) from refused
     except ConnectionLost as lost:
@@ -146,11 +132,24 @@ def _identified(conn: Commander, answers: Iterable[dict[str, str] | CommandRefus
             conn.server_name = server.get("name", "").lower() or conn.server_name
 
 
-async def _authenticate(conn: Commander, credentials: Credentials) -> None:
+async def _by_token(conn: Commander, credentials: TokenCredentials) -> None:
+    endpoint = conn.endpoint
+    try:
+        mechanism = best(credentials, conn.capabilities.auth, endpoint.host, endpoint.port)
+    except NotOffered as error:
+        raise AuthenticationFailed(None, str(error)) from None
+    await _authenticate(conn, mechanism)
+
+
+async def _authenticate(conn: Commander, mechanism: Mechanism) -> None:
+    await conn.run(Authenticate(mechanism, initial="SASL-IR" in conn.capabilities))
+
+
+async def _by_password(conn: Commander, credentials: Credentials) -> None:
     if "PLAIN" in conn.capabilities.auth and not _plain_fails(conn):
-        initial = "SASL-IR" in conn.capabilities
+        [plain] = credentials.mechanisms(conn.endpoint.host, conn.endpoint.port)
         try:
-            await conn.run(AuthenticatePlain(credentials, initial=initial))
+            await _authenticate(conn, plain)
             return
         except CommandRefused as refused:
             refusal = refusals.of_login(refused)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gateway.imap.connection import Endpoint
 from gateway.jmap import ijson
+from gateway.sasl import Credentials
 from gateway.store.base import Store
 from gateway.store.opening import open_store
 from gateway.sync.accounts import Accounts, Settings
@@ -101,7 +102,7 @@ async def _measure(port: int, user: User, opened: Callable[[], Store]) -> _Runs:
 
 async def _prepare(port: int, user: User, store: Store) -> str:
     accounts = Accounts(Settings(Endpoint("127.0.0.1", port, "plain"), None), store)
-    account = await accounts.login(user.username, user.password, "127.0.0.1")
+    account = await accounts.login(Credentials(user.username, user.password), "127.0.0.1")
     await account.fresh()
     await account.indexed()
     await account.attachments_known()
@@ -118,7 +119,7 @@ async def _come_back(
     accounts = Accounts(Settings(Endpoint("127.0.0.1", proxy.port, "plain"), None), store)
     first = len(proxy.commands)
     started = time.perf_counter()
-    account = await accounts.login(user.username, user.password, "127.0.0.1")
+    account = await accounts.login(Credentials(user.username, user.password), "127.0.0.1")
     logged_in = time.perf_counter()
     octets = await Client(account).encoded(
         ("Mailbox/get", {"ids": None}), ("Email/changes", {"sinceState": state})

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.imap.connection import Endpoint
+from gateway.sasl import Credentials
 from gateway.store import open_store
 from gateway.sync.account import Account
 from gateway.sync.accounts import Accounts, Settings
@@ -81,7 +82,7 @@ async def new_account(port: int, user: User) -> AsyncIterator[Account]:
         settings = Settings(Endpoint("127.0.0.1", port, "plain"), None)
         accounts = Accounts(settings, store)
         try:
-            account = await accounts.login(user.username, user.password, "127.0.0.1")
+            account = await accounts.login(Credentials(user.username, user.password), "127.0.0.1")
             await account.fresh()
             yield account
         finally:

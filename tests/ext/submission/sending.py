@@ -16,6 +16,7 @@ from gateway.ext.submission.types import SUBMISSION
 from gateway.imap.connection import Endpoint
 from gateway.jmap.registry import Registry
 from gateway.mail.capability import MAIL
+from gateway.sasl import Credentials
 from gateway.smtp.connection import Server
 from gateway.store.base import Store
 from gateway.store.opening import open_store
@@ -88,7 +89,7 @@ async def sending(
     )
     working = asyncio.create_task(submission.run())
     try:
-        account = await accounts.login(user.username, user.password, "10.0.0.1")
+        account = await accounts.login(Credentials(user.username, user.password), "10.0.0.1")
         client = SendingClient(account, accounts, Registry(types(submission), methods(submission)))
         client.service = submission
         client.using = [MAIL, SUBMISSION]

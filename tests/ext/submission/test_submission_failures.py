@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.ext.submission.service import SignIn
-from gateway.sasl import Plain
+from gateway.sasl import Credentials
 from tests.ext.submission.sending import SendingClient, sending
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail_server import User
@@ -214,7 +214,9 @@ async def test_a_server_that_is_away_is_unavailable(hasty: SendingClient, smtp: 
 async def test_a_relay_is_used_for_all(
     dovecot: Dovecot, mailuser: User, tmp_path: Path, sign_in: str
 ) -> None:
-    as_relay = SignIn(as_user=False, relay=Plain("relay", "secret") if sign_in == "relay" else None)
+    as_relay = SignIn(
+        as_user=False, relay=Credentials("relay", "secret") if sign_in == "relay" else None
+    )
     async with (
         smtp_server(Script(AUTH)) as smtp,
         sending(dovecot, mailuser, tmp_path, smtp.port, sign_in=as_relay) as client,

@@ -1,0 +1,1 @@
+"""RFC 6749: what the gateway asks of an authorization server."""
