@@ -45,6 +45,8 @@ from gateway.smime.trust import Trust
 from gateway.smtp.connection import Server
 from gateway.store import Durable, Store, StoreError, StoreUnavailable, open_store
 from gateway.store.keyring import Keyring
+from gateway.store.opening import open_windows
+from gateway.store.windows import Windows
 from gateway.sync.accounts import Accounts, Settings
 from gateway.sync.memory import keep_pages
 from gateway.sync.sieve_access import SieveSettings
@@ -119,9 +121,13 @@ async def running(config: Config) -> AsyncIterator[str]:
         submission = make_submission(config, store.durable, accounts)
         if submission is not None:
             await stack.enter_async_context(_beside(submission.run()))
+        windows = open_windows(*_store_place(config))
+        stack.push_async_callback(windows.close)
         issuer = await stack.enter_async_context(open_issuer(config))
         tickets, smime = Tickets(store.durable), make_smime(config)
-        services = make_services(config, accounts, tickets, submission, smime, web_push, issuer)
+        services = make_services(
+            config, accounts, windows, tickets, submission, smime, web_push, issuer
+        )
         app = create_app(services)
         listening = await _listen(stack, app, server.listen)
         yield server.public_url or f"http://{listening}"
@@ -174,6 +180,7 @@ def make_web_push(config: Config, durable: Durable, accounts: Accounts) -> WebPu
 def make_services(
     config: Config,
     accounts: Accounts,
+    windows: Windows,
     tickets: Tickets,
     submission: Submission | None = None,
     smime: Smime | None = None,
@@ -187,7 +194,9 @@ def make_services(
         return found | (web_push.capabilities if web_push is not None else {})
 
     auth = config.auth
-    limiter = FailureLimiter(per_minute=auth.failures_per_minute, per_day=auth.failures_per_day)
+    limiter = FailureLimiter(
+        windows, per_minute=auth.failures_per_minute, per_day=auth.failures_per_day
+    )
     authenticator = Authenticator(
         [*schemes(config, issuer, master_user(config))],
         accounts,
@@ -319,12 +328,7 @@ def tls_context(url: ServerUrl, ca_file: Path | None) -> ssl.SSLContext | None:
 
 async def _open_store(config: Config) -> Store:
     """The store. A Redis that is away may come back, and nothing in it is needed to start."""
-    url, secret = config.store.url, config.store.secret
-    store = open_store(
-        url.reveal() if url else None,
-        secret.reveal().encode() if secret else None,
-        config.server.data_dir,
-    )
+    store = open_store(*_store_place(config))
     try:
         await store.ping()
     except StoreError as error:
@@ -335,6 +339,15 @@ async def _open_store(config: Config) -> Store:
     else:
         await _tell_risks(store.durable)
     return store
+
+
+def _store_place(config: Config) -> tuple[str | None, bytes | None, Path]:
+    url, secret = config.store.url, config.store.secret
+    return (
+        url.reveal() if url else None,
+        secret.reveal().encode() if secret else None,
+        config.server.data_dir,
+    )
 
 
 async def _tell_risks(durable: Durable) -> None:

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import ipaddress
 import math
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 
 from gateway.auth.errors import TooManyAttempts
 from gateway.auth.slots import NoSlot, Slots
+from gateway.store.windows import Windows
 
 # A neighbourhood has several users, each of whom may mistype.
 _USERS_PER_BLOCK = 4
@@ -34,13 +32,13 @@ _WAIT_SECONDS = 30.0
 class FailureLimiter:
     """Refuses login attempts where too many have failed; see `attempt`."""
 
-    def __init__(self, *, per_minute: int, per_day: int) -> None:
+    def __init__(self, windows: Windows, *, per_minute: int, per_day: int) -> None:
         self._per_user = (RateLimitItemPerMinute(per_minute), RateLimitItemPerDay(per_day))
         self._per_block = (
             RateLimitItemPerMinute(per_minute * _USERS_PER_BLOCK),
             RateLimitItemPerDay(per_day * _USERS_PER_BLOCK),
         )
-        self._windows = MovingWindowRateLimiter(MemoryStorage())
+        self._windows = windows
         self._turns = Slots(
             running=_RUNNING_PER_BLOCK, waiting=_WAITING_PER_BLOCK, seconds=_WAIT_SECONDS
         )
@@ -61,13 +59,13 @@ class FailureLimiter:
     async def failed(self, address: str, username: str) -> None:
         """Count one wrong password."""
         for limit, key in self._limits(address, username):
-            await self._windows.hit(limit, *key)
+            await self._windows.add(limit, *key)
 
     async def _check(self, address: str, username: str) -> None:
         for limit, key in self._limits(address, username):
-            reset, remaining = await self._windows.get_window_stats(limit, *key)
-            if remaining <= 0:
-                raise TooManyAttempts(max(1, math.ceil(reset - time.time())))
+            left = await self._windows.left(limit, *key)
+            if left.remaining <= 0:
+                raise TooManyAttempts(max(1, math.ceil(left.seconds)))
 
     def _limits(self, address: str, username: str) -> list[tuple[RateLimitItem, tuple[str, ...]]]:
         block = address_block(address)

@@ -11,6 +11,7 @@ from gateway.store.base import Backend, Store, StoreError
 from gateway.store.memory import MemoryBackend
 from gateway.store.sealed import SealedStore
 from gateway.store.sqlite import SqliteBackend
+from gateway.store.windows import Windows
 
 DEFAULT_FILE = "store.db"
 
@@ -29,6 +30,13 @@ def open_store(url: str | None, secret: bytes | None, data_dir: Path) -> Store:
     if scheme == "memory":
         return SealedStore(MemoryBackend(), secret or os.urandom(keys.SECRET_OCTETS))
     return SealedStore(_backend(scheme, url, data_dir), secret or keys.server_secret(data_dir))
+
+
+def open_windows(url: str | None, secret: bytes | None, data_dir: Path) -> Windows:
+    """What counts in windows beside the store at `url`; see `open_store`. Raises StoreError."""
+    if urlsplit(url or "").scheme == "memory":
+        return Windows(None, secret or os.urandom(keys.SECRET_OCTETS))
+    return Windows(url, secret or keys.server_secret(data_dir))
 
 
 def _backend(scheme: str, url: str | None, data_dir: Path) -> Backend:

@@ -19,6 +19,7 @@ from gateway.auth.basic import Basic
 from gateway.auth.errors import NotAuthenticated, TooManyAttempts
 from gateway.auth.limiter import FailureLimiter
 from gateway.imap.errors import ConnectionLost
+from gateway.store.windows import Windows
 from tests.auth.fakes import Account, Clock, FakeAccounts
 
 USER, PASSWORD, ADDRESS = "ann@example.test", "correct horse", "192.0.2.7"
@@ -44,7 +45,7 @@ def basic_auth(accounts: FakeAccounts, clock: Clock) -> Authenticator[Account]:
 
 
 def make(accounts: FakeAccounts, clock: Clock, per_minute: int = 100) -> Authenticator[Account]:
-    limiter = FailureLimiter(per_minute=per_minute, per_day=1000)
+    limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=per_minute, per_day=1000)
     return Authenticator([Basic()], accounts, limiter, cache_seconds=300, clock=clock)
 
 

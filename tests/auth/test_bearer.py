@@ -22,6 +22,7 @@ from gateway.auth.limiter import FailureLimiter
 from gateway.auth.oauth.claims import Claims
 from gateway.auth.scheme import Scheme
 from gateway.sasl import TokenCredentials
+from gateway.store.windows import Windows
 from tests.auth.fakes import Account, Clock, FakeAccounts
 
 ANN, ADDRESS = "ann@example.test", "192.0.2.7"
@@ -57,7 +58,7 @@ def authenticator(
     check: Check, clock: Clock, per_minute: int = 100
 ) -> tuple[Authenticator[Account], FakeAccounts]:
     accounts = FakeAccounts({ANN: "t"})
-    limiter = FailureLimiter(per_minute=per_minute, per_day=1000)
+    limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=per_minute, per_day=1000)
     schemes: list[Scheme] = [Basic(), bearer(check)]
     auth = Authenticator(schemes, accounts, limiter, cache_seconds=300, clock=clock)
     return auth, accounts

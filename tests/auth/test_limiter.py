@@ -11,6 +11,7 @@ import pytest
 from gateway.auth import limiter as limiter_module
 from gateway.auth.errors import TooManyAttempts
 from gateway.auth.limiter import FailureLimiter, address_block
+from gateway.store.windows import Windows
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ async def refused(limiter: FailureLimiter, address: str, username: str) -> bool:
 
 
 async def test_user_is_refused_from_that_block_only() -> None:
-    limiter = FailureLimiter(per_minute=3, per_day=100)
+    limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=3, per_day=100)
     for host in range(3):
         await fail(limiter, f"192.0.2.{host}", "ann")
     assert await refused(limiter, "192.0.2.200", "ann")
@@ -46,7 +47,7 @@ async def test_user_is_refused_from_that_block_only() -> None:
 
 
 async def test_block_is_refused_for_every_user() -> None:
-    limiter = FailureLimiter(per_minute=3, per_day=100)
+    limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=3, per_day=100)
     for user in range(12):
         await fail(limiter, "2001:db8::1", f"user{user}")
     assert await refused(limiter, "2001:db8::ffff:1", "ann")
@@ -54,7 +55,7 @@ async def test_block_is_refused_for_every_user() -> None:
 
 
 async def test_window_moves(set_time: Callable[[float], None]) -> None:
-    limiter = FailureLimiter(per_minute=2, per_day=3)
+    limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=2, per_day=3)
     set_time(1000.0)
     await fail(limiter, "192.0.2.1", "ann")
     set_time(1040.0)
@@ -72,7 +73,7 @@ async def test_window_moves(set_time: Callable[[float], None]) -> None:
 
 async def test_of_a_thousand_guesses_at_once_few_get_through() -> None:
     """Threat R14: at most 60 wrong logins of one /24 reach the mail server."""
-    limiter = FailureLimiter(per_minute=10, per_day=50)
+    limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=10, per_day=50)
     reached = 0
 
     async def guess(number: int) -> None:
@@ -89,7 +90,7 @@ async def test_of_a_thousand_guesses_at_once_few_get_through() -> None:
 
 
 async def test_many_good_logins_from_one_address_all_get_their_turn() -> None:
-    limiter = FailureLimiter(per_minute=10, per_day=50)
+    limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=10, per_day=50)
     entered = 0
 
     async def log_in(number: int) -> None:
@@ -107,7 +108,7 @@ async def test_attempt_whose_turn_does_not_come_is_refused(
 ) -> None:
     monkeypatch.setattr(limiter_module, "_RUNNING_PER_BLOCK", 1)
     monkeypatch.setattr(limiter_module, "_WAITING_PER_BLOCK", 0)
-    limiter = FailureLimiter(per_minute=10, per_day=50)
+    limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=10, per_day=50)
     async with limiter.attempt("192.0.2.1", "ann"):
         assert await refused(limiter, "192.0.2.2", "ann")
     assert not await refused(limiter, "192.0.2.2", "ann")

@@ -31,6 +31,7 @@ from gateway.jmap.registry import Call, Method
 from gateway.sasl import AnyCredentials, Credentials
 from gateway.store.memory import MemoryBackend
 from gateway.store.sealed import SealedStore
+from gateway.store.windows import Windows
 from gateway.sync.uploads import Uploads
 
 MAIL = "urn:ietf:params:jmap:mail"
@@ -271,7 +272,7 @@ def server_config(**keys: Any) -> ServerConfig:
 
 
 def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Services:
-    limiter = FailureLimiter(per_minute=3, per_day=50)
+    limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=3, per_day=50)
     auth = Authenticator([Basic()], backend, limiter, cache_seconds=300)
     return Services(
         server=server,
