@@ -198,6 +198,20 @@ class UploadsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetsConfig:
+    """How much one user may have of something; 0 is no limit."""
+
+    messages_per_hour: int = key(integer(0), "Messages that a user sends.", 500)
+    recipients_per_hour: int = key(
+        integer(0), "Recipients of the messages that a user sends, all together.", 2000
+    )
+    uploads_per_hour: int = key(integer(0), "Files that a user uploads.", 5000)
+    requests_per_minute: int = key(
+        integer(0), "Requests of a user to one process, over HTTP and WebSocket.", 12_000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheConfig:
     """The memory of this process."""
 
@@ -228,6 +242,7 @@ class Config:
     push: PushConfig
     store: StoreConfig
     uploads: UploadsConfig
+    budgets: BudgetsConfig
     auth: AuthConfig
     oauth: OAuthConfig
     cache: CacheConfig

@@ -154,6 +154,7 @@ class _Sender:
     async def _transmit(self, made: Outgoing, message: leaving.Outgoing) -> None:
         """Raises SetError when it was not sent, NotCommitted."""
         _check_unsent(await self._records.load(), made.email_id)
+        await self._sending.spend(self._account, len(made.recipients))
         begun = False
 
         async def before_end() -> None:

@@ -20,6 +20,7 @@ from gateway.jmap.envelope import Invocation, Request, parse_request
 from gateway.jmap.errors import limit_exceeded
 from gateway.jmap.registry import AccountRef
 from gateway.obs.log import get_logger
+from gateway.sync.budgets import Kind
 from gateway.sync.trust import one_request
 from gateway.sync.turns import Turns
 
@@ -63,10 +64,12 @@ class Calls:
         """Answer what `receive` gives when it is the user's turn: the decoded Request object.
 
         `request` is what came over HTTP. Everything `held` is given back at the end of the work,
-        which may be after the end of this. Raises RequestError, ImapError, and what `receive` does.
+        which may be after the end of this. Raises RequestError, OverBudget,
+        ImapError, and what `receive` does.
         """
-        await self._turn(visitor.account, held)
         services = self._services
+        await services.budgets.spend(Kind.REQUESTS, visitor.account.id)
+        await self._turn(visitor.account, held)
         parsed = parse_request(await receive(), services.limits, services.registry.capabilities)
         with one_request():
             context = await self._context(visitor, parsed, request)

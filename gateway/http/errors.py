@@ -23,6 +23,7 @@ from gateway.imap.errors import AuthenticationFailed, ImapError
 from gateway.jmap.errors import RequestError
 from gateway.obs.log import get_logger
 from gateway.store.base import StoreUnavailable
+from gateway.sync.budgets import OverBudget
 from gateway.sync.errors import NotCommitted
 
 # Seconds after which a mail server or store that failed is worth asking again.
@@ -72,6 +73,9 @@ def told_of(error: Exception, route: str) -> Problem:
     if isinstance(error, TooManyAttempts):
         retry = {"Retry-After": str(error.retry_after)}
         return _problem(429, "Too many failed logins. Try again later.", retry)
+    if isinstance(error, OverBudget):
+        retry = {"Retry-After": str(error.seconds)}
+        return _problem(429, f"Too many {error.kind} of this user. Try again later.", retry)
     if isinstance(error, _UNAVAILABLE):
         log.warning("unavailable", route=route, error=type(error).__name__)
         return _problem(

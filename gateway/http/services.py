@@ -18,6 +18,7 @@ from gateway.http.forwarded import client_address
 from gateway.jmap.limits import Limits
 from gateway.jmap.registry import Registry
 from gateway.push.telling import Following
+from gateway.sync.budgets import Budgets
 
 EVENT_SOURCE: Final = "/jmap/eventsource"
 """The path that tickets are for."""
@@ -146,6 +147,7 @@ class Services:
     open_blob: Callable[[Any, str], Awaitable[Blob | None]]
     tickets: Tickets
     challenges: Challenges
+    budgets: Budgets
     authorization: AuthorizationServer | None = None
 
     async def authenticate(self, request: web.Request) -> Visitor[Account]:

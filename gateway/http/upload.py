@@ -16,6 +16,7 @@ from gateway.http.download import media_type
 from gateway.http.services import Services
 from gateway.jmap import ijson
 from gateway.jmap.errors import RequestError, limit_exceeded
+from gateway.sync.budgets import Kind
 from gateway.sync.uploads import PENDING_SECONDS, UploadTooLarge
 
 # Web mails send all the files at once that somebody drops on them, whatever maxConcurrentUpload
@@ -53,6 +54,7 @@ class Uploads:
         require_identity(request)
         if (request.content_length or 0) > self._limit:
             raise _too_large(self._limit)
+        await self._services.budgets.spend(Kind.UPLOADS, own.id)
         try:
             async with (
                 self._turns.slot(own.id),

@@ -76,6 +76,13 @@ PUSHES = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+OVER_BUDGET = Counter(
+    "jmap_gateway_over_budget_total",
+    'What users were refused for want of a budget ("messages", "recipients", "uploads", '
+    '"requests").',
+    ["kind"],
+    registry=REGISTRY,
+)
 EVENT_STREAMS = Gauge(
     "jmap_gateway_event_streams",
     "Event streams open (RFC 8620 §7.3).",

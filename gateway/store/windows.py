@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from limits import RateLimitItem
 from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import MovingWindowRateLimiter
+from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 
 from gateway.obs.log import get_logger
 from gateway.store import keys
@@ -41,7 +41,9 @@ class Windows:
 
     def __init__(self, url: str | None, secret: bytes) -> None:
         self._secret = secret
-        self._own = MovingWindowRateLimiter(MemoryStorage())
+        own = MemoryStorage()
+        self._own = MovingWindowRateLimiter(own)
+        self._here = FixedWindowRateLimiter(own)
         self._redis: RedisStorage | None = None
         self._shared: MovingWindowRateLimiter | None = None
         self._not_before = float("-inf")
@@ -69,6 +71,10 @@ class Windows:
             if allowed is False:
                 return False
         return await self._own.hit(limit, name, cost=count)
+
+    async def add_here(self, limit: RateLimitItem, *names: str) -> bool:
+        """Count one on this node, in windows that do not move: for what there is much of."""
+        return await self._here.hit(limit, "here", *names)
 
     async def left(self, limit: RateLimitItem, *names: str) -> Left:
         """What is left of a limit."""

@@ -176,6 +176,7 @@ async def test_restart_keeps_all_ids(dovecot: Dovecot, mailuser: User, tmp_path:
     assert answers[0] == answers[1] == answers[2]
 
 
+@pytest.mark.threat("R29")
 async def test_log_has_neither_secrets_nor_mail(
     dovecot: Dovecot, mailuser: User, tmp_path: Path
 ) -> None:
@@ -206,6 +207,7 @@ async def test_log_has_neither_secrets_nor_mail(
     assert client.headers["Authorization"].partition(" ")[2] not in lines
 
 
+@pytest.mark.threat("R13")
 async def test_store_holds_no_password(client: Client, dovecot: Dovecot, tmp_path: Path) -> None:
     """Threat R13."""
     user = dovecot.add_user(password="canary-password")
@@ -216,6 +218,7 @@ async def test_store_holds_no_password(client: Client, dovecot: Dovecot, tmp_pat
     assert not any(b"canary" in octets for octets in files)
 
 
+@pytest.mark.threat("R25")
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_mail_server_is_verified(
     dovecot: Dovecot, mailuser: User, tmp_path: Path, trusted: bool

@@ -98,6 +98,7 @@ async def test_requests_under_way_are_answered_before_the_end(
             assert await process.wait() == 0
 
 
+@pytest.mark.threat("R32")
 async def test_operators_have_a_listener_of_their_own(tmp_path: Path) -> None:
     """Threat R32."""
     admin = f"127.0.0.1:{free_port()}"

@@ -68,6 +68,7 @@ async def test_an_upload_is_downloaded_whole_and_in_ranges_and_outlives_the_gate
             assert (await client.http.get(client.url + path, headers=known)).status == 304
 
 
+@pytest.mark.threat("R10")
 @pytest.mark.checklist("J04")
 async def test_nobody_else_gets_at_an_upload_in_a_shared_account_either(
     dovecot: Dovecot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

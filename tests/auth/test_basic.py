@@ -297,6 +297,7 @@ def texts(root: object) -> str:
     return "\n".join(item if isinstance(item, str) else item.decode("latin-1") for item in found)
 
 
+@pytest.mark.threat("R12")
 async def test_no_password_is_kept(
     basic_auth: Authenticator[Account], accounts: FakeAccounts
 ) -> None:

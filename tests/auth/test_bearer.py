@@ -138,6 +138,7 @@ async def test_the_mail_server_has_the_last_word() -> None:
     assert accounts.calls == [(ANN, ADDRESS)]
 
 
+@pytest.mark.threat("R14")
 async def test_made_up_tokens_are_limited_and_disturb_nobody_elsewhere() -> None:
     check = Check(t=claims())
     auth, _ = authenticator(check, Clock(), per_minute=3)

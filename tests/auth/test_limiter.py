@@ -37,6 +37,7 @@ async def refused(limiter: FailureLimiter, address: str, username: str) -> bool:
         return True
 
 
+@pytest.mark.threat("R14")
 async def test_user_is_refused_from_that_block_only() -> None:
     limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=3, per_day=100)
     for host in range(3):
@@ -71,6 +72,7 @@ async def test_window_moves(set_time: Callable[[float], None]) -> None:
     assert told.value.retry_after == 1000 + 86400 - 2000
 
 
+@pytest.mark.threat("R14")
 async def test_of_a_thousand_guesses_at_once_few_get_through() -> None:
     """Threat R14: at most 60 wrong logins of one /24 reach the mail server."""
     limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=10, per_day=50)

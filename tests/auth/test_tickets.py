@@ -49,6 +49,7 @@ async def node(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         yield node
 
 
+@pytest.mark.threat("R28")
 async def test_any_node_takes_it_and_only_once(node: Node) -> None:
     one, two = node(), node()
     ticket = await one.make(USER, AUTHORIZATION, PATH)
@@ -68,6 +69,7 @@ async def test_of_many_at_once_one_gets_in(node: Node) -> None:
     assert sum(isinstance(each, NotAuthenticated) for each in taken) == 15
 
 
+@pytest.mark.threat("R28")
 async def test_it_is_for_one_path(node: Node) -> None:
     ticket = await node().make(USER, AUTHORIZATION, PATH)
     with pytest.raises(NotAuthenticated):
@@ -81,6 +83,7 @@ async def test_what_is_no_ticket(ticket: str) -> None:
         await Tickets(SealedStore(MemoryBackend(), SECRET).durable).take(ticket, PATH)
 
 
+@pytest.mark.threat("R28")
 async def test_after_a_minute_it_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     moment = 0.0
 
@@ -109,6 +112,7 @@ async def test_database_tells_neither_ticket_nor_password(tmp_path: Path) -> Non
         assert secret.encode() not in octets
 
 
+@pytest.mark.threat("R28")
 async def test_tickets_differ_and_have_128_bits() -> None:
     made = Tickets(SealedStore(MemoryBackend(), SECRET).durable)
     values = {(await made.make(USER, AUTHORIZATION, PATH)).value for _ in range(100)}

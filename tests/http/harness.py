@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
+from limits import RateLimitItem
 
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.basic import Basic
@@ -32,6 +33,7 @@ from gateway.sasl import AnyCredentials, Credentials
 from gateway.store.memory import MemoryBackend
 from gateway.store.sealed import SealedStore
 from gateway.store.windows import Windows
+from gateway.sync.budgets import Budgets, Kind
 from gateway.sync.uploads import Uploads
 
 MAIL = "urn:ietf:params:jmap:mail"
@@ -191,6 +193,7 @@ class Backend:
     opened: list[str] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
     broken: Exception | None = None
+    budgets: dict[Kind, RateLimitItem] = field(default_factory=dict)
     store: SealedStore = field(default_factory=lambda: SealedStore(MemoryBackend(), b"secret"))
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: list[dict[str, Any]] = field(default_factory=list)
@@ -272,7 +275,8 @@ def server_config(**keys: Any) -> ServerConfig:
 
 
 def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Services:
-    limiter = FailureLimiter(Windows(None, b"s" * 32), per_minute=3, per_day=50)
+    windows = Windows(None, b"s" * 32)
+    limiter = FailureLimiter(windows, per_minute=3, per_day=50)
     auth = Authenticator([Basic()], backend, limiter, cache_seconds=300)
     return Services(
         server=server,
@@ -297,6 +301,7 @@ def make_services(backend: Backend, limits: Limits, server: ServerConfig) -> Ser
         open_blob=backend.open_blob,
         tickets=Tickets(backend.store.durable),
         challenges=Challenges(server, has_passwords=True, has_tokens=False),
+        budgets=Budgets(windows, backend.budgets),
     )
 
 

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from limits import RateLimitItemPerMinute
 
 from gateway.http import body, calls, uninterrupted
 from gateway.imap.errors import AuthenticationFailed
 from gateway.obs import metrics
-from tests.http.harness import CORE, USER, Backend, Client, Harness, basic, call, problem_of
+from gateway.sync.budgets import Kind
+from tests.http.harness import CORE, OTHER, USER, Backend, Client, Harness, basic, call, problem_of
 
 ERROR = "urn:ietf:params:jmap:error:"
 ECHO: list[Any] = ["Core/echo", {"a": 1}, "c0"]
@@ -54,6 +56,7 @@ async def test_other_content_types_are_not_json(client: Client, content_type: st
     assert problem["type"] == ERROR + "notJSON"
 
 
+@pytest.mark.threat("R22")
 async def test_content_encoding_is_refused(client: Client) -> None:
     headers = {**basic(), "Content-Type": "application/json", "Content-Encoding": "gzip"}
     response = await client.post("/jmap/api", data=b"\x1f\x8b", headers=headers)
@@ -325,3 +328,15 @@ async def test_stopping_does_not_wait_for_ever(
     await left_alone(client, backend)
     await client.server.close()
     assert (backend.running, backend.finished) == (0, 0)
+
+
+async def test_requests_of_a_user_have_a_budget(client: Client, backend: Backend) -> None:
+    backend.budgets[Kind.REQUESTS] = RateLimitItemPerMinute(2)
+    for _ in range(2):
+        assert (await post(client, request_body())).status == 200
+    response = await post(client, request_body())
+    await problem_of(response, 429)
+    assert 0 < int(response.headers["Retry-After"]) <= 60
+    headers = {**basic(OTHER), "Content-Type": "application/json"}
+    response = await client.post("/jmap/api", data=request_body(), headers=headers)
+    assert response.status == 200

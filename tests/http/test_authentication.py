@@ -30,6 +30,7 @@ async def test_every_endpoint_wants_credentials(
     assert backend.addresses == []
 
 
+@pytest.mark.threat("R15")
 async def test_unknown_user_and_wrong_password_look_the_same(client: Client) -> None:
     """Threat R15: no answer tells which users there are."""
     answers = []
@@ -77,6 +78,7 @@ async def test_mail_server_that_is_down_is_no_wrong_password(
     assert "refused" not in str(problem)
 
 
+@pytest.mark.threat("R14")
 @pytest.mark.checklist("A15")
 async def test_guessing_is_stopped_before_the_mail_server(client: Client, backend: Backend) -> None:
     """Threat R14; the limit of this service is 3 a minute."""
@@ -89,6 +91,7 @@ async def test_guessing_is_stopped_before_the_mail_server(client: Client, backen
     assert len(backend.addresses) == 3
 
 
+@pytest.mark.threat("R14")
 async def test_limit_is_per_client_not_per_proxy(harness: Harness, backend: Backend) -> None:
     client = await harness.start(server_config(trusted_proxies=["127.0.0.0/8"]))
     for guess in range(4):

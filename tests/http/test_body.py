@@ -27,6 +27,7 @@ async def test_line_is_served_in_order() -> None:
     await asyncio.gather(big, small)
 
 
+@pytest.mark.threat("R17")
 async def test_one_user_leaves_room_for_others() -> None:
     budget = ByteBudget(100, 50, 60)
     await budget.take("ann", 50)

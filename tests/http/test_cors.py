@@ -54,6 +54,7 @@ async def test_preflight_is_answered_without_credentials(
     assert "Access-Control-Allow-Credentials" not in response.headers
 
 
+@pytest.mark.threat("R27")
 @pytest.mark.parametrize(("origin", "allowed"), ORIGINS)
 async def test_table_of_origins(listed: Client, origin: str, allowed: bool) -> None:
     for response in (
@@ -80,6 +81,7 @@ async def test_own_origin_is_where_the_service_was_asked(client: Client) -> None
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
+@pytest.mark.threat("R27")
 async def test_every_origin_is_allowed_by_explicit_setting_only(harness: Harness) -> None:
     client = await harness.start(server_config(cors_origins=["*"]))
     for origin in ("https://evil.example", "null"):

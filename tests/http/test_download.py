@@ -39,6 +39,7 @@ async def test_blob_is_sent_as_it_is(client: Client, blob: FakeBlob) -> None:
     assert blob.closed
 
 
+@pytest.mark.threat("R6")
 @pytest.mark.checklist("J09")
 async def test_headers_keep_the_blob_private_and_inert(client: Client) -> None:
     """RFC 8620 §6.2 on caching; threat R6 on active content."""
@@ -51,6 +52,7 @@ async def test_headers_keep_the_blob_private_and_inert(client: Client) -> None:
     assert headers["Referrer-Policy"] == "no-referrer"
 
 
+@pytest.mark.threat("R10")
 @pytest.mark.checklist("J09")
 @pytest.mark.parametrize("path", ["aann/unknown", "abob/m1", "abob/theirs", "nobody/m1"])
 async def test_unknown_and_foreign_look_the_same(
@@ -238,6 +240,7 @@ HOSTILE_TYPES = (
 )
 
 
+@pytest.mark.threat("R6")
 @pytest.mark.parametrize("asked", HOSTILE_TYPES)
 @pytest.mark.parametrize("field", [{}, {"Range": "bytes=2-"}])
 async def test_nothing_runs_whatever_its_type(
@@ -284,6 +287,7 @@ NAMES = tuple(
 )
 
 
+@pytest.mark.threat("R7")
 async def test_no_name_reaches_beyond_its_field(client: Client) -> None:
     """Threat R7: 560 names; the answer has the fields that it always has, and the name is told."""
     assert len(NAMES) >= 300
@@ -327,6 +331,7 @@ def test_content_disposition(name: str, value: str) -> None:
     assert content_disposition(name) == value
 
 
+@pytest.mark.threat("R7")
 @given(st.text())
 def test_name_never_leaves_its_parameter(name: str) -> None:
     """Threat R7: one line of ASCII, and a reader of RFC 6266 finds the name again."""

@@ -83,6 +83,7 @@ async def test_whether_a_user_is_known_is_not_told(admin: Client) -> None:
     assert known.headers.keys() == unknown.headers.keys()
 
 
+@pytest.mark.threat("R33")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -107,6 +108,7 @@ async def test_without_the_secret_nothing_is_marked(
     assert accounts["bob"].marks == 0
 
 
+@pytest.mark.threat("R33")
 async def test_forged_reports_change_nothing(admin: Client, accounts: dict[str, Account]) -> None:
     for number in range(500):
         assert await report(admin, "bob", {"Authorization": f"Bearer {number}"}) == 401

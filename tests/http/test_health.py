@@ -48,5 +48,6 @@ async def test_metrics_are_in_the_format_of_prometheus(admin: Client) -> None:
     assert "# TYPE jmap_gateway_http_request_seconds histogram" in await response.text()
 
 
+@pytest.mark.threat("R32")
 async def test_nothing_else_is_there(admin: Client) -> None:
     await problem_of(await admin.get("/jmap/session"), 404)

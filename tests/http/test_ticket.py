@@ -114,6 +114,7 @@ async def test_too_many(client: Client, monkeypatch: pytest.MonkeyPatch) -> None
     assert response.headers["Retry-After"] == "60"
 
 
+@pytest.mark.threat("R28")
 async def test_nothing_of_it_is_logged(client: Client, capsys: Any, caplog: Any) -> None:
     """Threat R28: neither when it is good nor when it is not."""
     ticket = await ticket_of(client)

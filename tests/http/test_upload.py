@@ -121,6 +121,7 @@ async def test_a_form_is_kept_as_it_is(client: Client, backend: Backend) -> None
 # --- who may --------------------------------------------------------------------------------------
 
 
+@pytest.mark.threat("R10")
 @pytest.mark.checklist("J09")
 @pytest.mark.parametrize("account_id", ["abob", "aunknown", "%00"])
 async def test_accounts_of_others_look_like_none(
@@ -146,6 +147,7 @@ async def test_foreign_pages_can_not_send(harness: Harness, origin: str) -> None
     assert taken.headers["Access-Control-Allow-Origin"] == "https://mail.test"
 
 
+@pytest.mark.threat("R22")
 async def test_compressed_uploads_are_refused(client: Client) -> None:
     """RFC 9110 §15.5.16: the blob would not be what the client thinks it is."""
     headers = {**basic(), "Content-Encoding": "gzip"}

@@ -92,6 +92,7 @@ async def test_ordinary_requests_are_refused(client: Client) -> None:
     assert (await client.head(PATH, headers=basic())).status == 426
 
 
+@pytest.mark.threat("R26")
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
 async def test_foreign_pages_are_refused_before_anything_else(
     client: Client, backend: Backend, origin: str
@@ -112,6 +113,7 @@ async def test_own_and_listed_pages_may_open_one(harness: Harness) -> None:
         assert (await socket.next())["@type"] == "Response"
 
 
+@pytest.mark.threat("R26")
 async def test_cookies_are_no_credentials(client: Client) -> None:
     """Threat R26."""
     headers = {**HANDSHAKE, "Cookie": f"Authorization={basic()['Authorization']}"}

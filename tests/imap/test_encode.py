@@ -57,6 +57,7 @@ def _send(command: Command[Any]) -> Received:
     return received
 
 
+@pytest.mark.threat("R1")
 @settings(max_examples=400)
 @given(st.sampled_from(_BUILDERS), TEXTS)
 def test_every_argument_stays_in_one_command(
@@ -87,6 +88,7 @@ def _values(received: Received) -> list[tokens.Value]:
     return tokens.tokenize(Frame(octets, tuple(spans)))
 
 
+@pytest.mark.threat("R1")
 @settings(max_examples=300)
 @given(TEXTS, TEXTS)
 def test_login_arguments_arrive_unchanged(username: str, password: str) -> None:
@@ -130,6 +132,7 @@ def test_astring_takes_the_form_the_grammar_allows(
     assert encode.astring(value).segments == (segment,)
 
 
+@pytest.mark.threat("R2")
 @pytest.mark.parametrize(
     "refused",
     [

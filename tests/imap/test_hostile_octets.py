@@ -109,6 +109,7 @@ _STREAMS = st.lists(
 ).map(b"".join)
 
 
+@pytest.mark.threat("R23")
 @settings(max_examples=400, deadline=None)
 @given(st.data(), _STREAMS)
 def test_any_stream_has_values_or_an_error(data: st.DataObject, octets: bytes) -> None:
@@ -158,6 +159,7 @@ def test_what_was_a_problem_once() -> None:
 # --- How long it takes ------------------------------------------------------------------------
 
 
+@pytest.mark.threat("R21")
 def test_no_pattern_can_backtrack_without_bound() -> None:
     """Of those that what servers send is matched with."""
     sent = "gateway.imap.wire.encode."
@@ -230,6 +232,7 @@ _PIECES = [
 ]
 
 
+@pytest.mark.threat("R21")
 @pytest.mark.parametrize("piece", _PIECES)
 @pytest.mark.parametrize("read", [_consume, _one_line, _bulk, _sets, _names])
 def test_reading_takes_time_in_proportion(piece: bytes, read: Callable[[bytes], object]) -> None:

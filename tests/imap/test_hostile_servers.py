@@ -415,6 +415,7 @@ def _warm(tmp_path_factory: pytest.TempPathFactory) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.threat("R23")
 @pytest.mark.quirk(54)
 @pytest.mark.parametrize("name", SERVERS)
 async def test_a_hostile_server_is_an_error_or_understood(

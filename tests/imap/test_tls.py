@@ -102,6 +102,7 @@ _ATTACKS: dict[str, tuple[bytes, ...]] = {
 }
 
 
+@pytest.mark.threat("R24")
 @pytest.mark.parametrize("says", _ATTACKS.values(), ids=_ATTACKS.keys())
 async def test_no_credentials_are_sent_to_a_man_in_the_middle(
     says: tuple[bytes, ...], client_context: ssl.SSLContext
@@ -123,6 +124,7 @@ async def test_no_credentials_are_sent_to_a_man_in_the_middle(
         assert {each.verb for each in server.received} <= {b"STARTTLS"}
 
 
+@pytest.mark.threat("R24")
 async def test_capabilities_from_before_tls_are_forgotten_even_when_the_server_tells_none(
     server_context: ssl.SSLContext, client_context: ssl.SSLContext
 ) -> None:
@@ -144,6 +146,7 @@ async def _greets(peer: Peer) -> None:
     await peer.gone()
 
 
+@pytest.mark.threat("R25")
 async def test_an_unknown_authority_is_refused(server_context: ssl.SSLContext) -> None:
     async with Scripted(_greets, server_context) as server:
         with pytest.raises(ConnectionLost, match="CERTIFICATE_VERIFY_FAILED"):
@@ -151,6 +154,7 @@ async def test_an_unknown_authority_is_refused(server_context: ssl.SSLContext) -
         assert server.received == []
 
 
+@pytest.mark.threat("R25")
 async def test_a_certificate_for_another_host_is_refused(
     server_context: ssl.SSLContext, client_context: ssl.SSLContext
 ) -> None:
@@ -160,6 +164,7 @@ async def test_a_certificate_for_another_host_is_refused(
         assert server.received == []
 
 
+@pytest.mark.threat("R25")
 async def test_an_unknown_authority_is_refused_at_starttls(
     server_context: ssl.SSLContext,
 ) -> None:

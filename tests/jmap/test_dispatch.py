@@ -279,6 +279,7 @@ async def test_reference_fails_its_own_call_only() -> None:
     ]
 
 
+@pytest.mark.threat("R18")
 @pytest.mark.checklist("A15")
 async def test_references_can_not_make_a_response_much_larger_than_a_request() -> None:
     calls: list[list[Any]] = [["Core/echo", {"a": "x" * 100_000}, "c0"]]

@@ -92,6 +92,7 @@ def test_condition_the_type_does_not_have_is_unsupported(value: Any) -> None:
     assert error_type(value) == "unsupportedFilter"
 
 
+@pytest.mark.threat("R19")
 @pytest.mark.checklist("A15")
 def test_number_of_nodes_is_bounded() -> None:
     value = {"operator": "OR", "conditions": [{"name": "a"}] * 4}
@@ -99,6 +100,7 @@ def test_number_of_nodes_is_bounded() -> None:
     assert error_type(value, max_filter_nodes=4) == "unsupportedFilter"
 
 
+@pytest.mark.threat("R19")
 @pytest.mark.checklist("A15")
 def test_depth_is_bounded() -> None:
     value: dict[str, Any] = {"name": "a"}

@@ -114,6 +114,7 @@ def test_text_of_a_string_does_not_count_as_structure() -> None:
     assert decode(encode({"a": text}), max_depth=2, max_values=2) == {"a": text}
 
 
+@pytest.mark.threat("R17")
 @pytest.mark.checklist("A15")
 @pytest.mark.parametrize("unit", [b"{},", b"[],", b'"",', b"1,", b'"', b"{", b'{"a":1},'])
 def test_bomb_is_refused_before_it_takes_memory(unit: bytes) -> None:

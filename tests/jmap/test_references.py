@@ -129,6 +129,7 @@ def test_names_without_reference_inside_values_are_no_references() -> None:
 # --- Bounds --------------------------------------------------------------------------------------
 
 
+@pytest.mark.threat("R18")
 @pytest.mark.checklist("A15")
 def test_references_do_not_make_a_request_larger_than_could_be_sent() -> None:
     echoed = {"text": "x" * 600, "many": [{}] * 600, "named": {"x" * 600: 1}}
@@ -156,6 +157,7 @@ def test_references_do_not_make_a_request_deeper_than_could_be_sent() -> None:
         resolved(reference, nested, max_json_depth=2)
 
 
+@pytest.mark.threat("R18")
 def test_doubling_by_references_to_references_ends() -> None:
     budget = Budget(Limits(max_size_request=100_000))
     responses: list[Response] = [("Core/echo", {"a": ["x"] * 100}, "c0")]

@@ -243,6 +243,7 @@ async def test_unknown_blobs_are_none_whatever_their_form(client: Client) -> Non
     assert {form: await open_blob(client.account, form) for form in forms} == dict.fromkeys(forms)
 
 
+@pytest.mark.threat("R10")
 @pytest.mark.checklist("J09")
 async def test_blobs_of_others_are_none(
     client: Client, dovecot: Dovecot, mailuser: User, tmp_path: Path

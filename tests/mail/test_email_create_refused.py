@@ -212,6 +212,7 @@ def test_all_that_is_invalid_is_named_at_once() -> None:
 _EVIL = "a\r\nBcc: evil@example.org"
 
 
+@pytest.mark.threat("R8")
 @pytest.mark.checklist("Q13")
 @pytest.mark.parametrize("evil", [_EVIL, "a\nb", "a\rb", "a\0b", "a\r\n b", "\x7f", "\x85"])
 @pytest.mark.parametrize(

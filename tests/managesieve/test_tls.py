@@ -72,6 +72,7 @@ def test_implicit_tls(
         runner.run(main())
 
 
+@pytest.mark.threat("R24")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -99,6 +100,7 @@ async def test_no_credentials_are_sent_to_a_man_in_the_middle(
         assert sent(server) == [b"STARTTLS"]
 
 
+@pytest.mark.threat("R25")
 async def test_an_unknown_authority_is_refused(server_context: ssl.SSLContext) -> None:
     strange = ssl.create_default_context()
     async with Scripted(accept, server_context) as server:
@@ -111,6 +113,7 @@ async def test_an_unknown_authority_is_refused(server_context: ssl.SSLContext) -
         assert sent(server) == [b"STARTTLS"]
 
 
+@pytest.mark.threat("R25")
 async def test_a_certificate_for_another_host_is_refused(
     server_context: ssl.SSLContext, client_context: ssl.SSLContext
 ) -> None:

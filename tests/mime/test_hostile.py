@@ -25,6 +25,7 @@ from gateway.mime.threadsubject import thread_subject
 from tests.patterns import bad_repeats, patterns_of
 
 
+@pytest.mark.threat("R21")
 def test_no_pattern_can_backtrack_without_bound() -> None:
     patterns = dict(patterns_of(gateway.mime))
     assert len(patterns) > 20
@@ -63,6 +64,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.threat("R20")
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_header_values_cost_in_proportion_to_their_length(piece: bytes) -> None:
     once = _calls(_fields_forms, piece * 600)
@@ -164,6 +166,7 @@ def test_decoding_costs_in_proportion_to_the_length(piece: bytes, encoding: str)
     assert _calls(decode, piece * 12_000) <= 2 * once + 100
 
 
+@pytest.mark.threat("R20")
 def test_nesting_does_not_recurse_without_bound() -> None:
     headers.addresses(b"(" * 60_000)
     headers.addresses(b"(" * 30_000 + b")" * 30_000 + b"a@x")

@@ -167,6 +167,7 @@ def test_an_empty_location_is_none() -> None:
     assert tree(b'("a" "b" NIL NIL NIL "7bit" 1 NIL NIL NIL ())').location is None
 
 
+@pytest.mark.threat("R20")
 def test_depth_and_number_of_parts_are_bounded() -> None:
     text: Value = [b"text", b"plain", None, None, None, b"7bit", b"1", b"1"]
     deep: Value = text

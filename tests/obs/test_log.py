@@ -68,6 +68,7 @@ def test_logs_of_libraries_take_the_same_way(stream: StringIO) -> None:
     assert CANARY not in line
 
 
+@pytest.mark.threat("R29")
 def test_aioimaplib_never_logs_what_it_receives(stream: StringIO) -> None:
     setup("debug", "json", stream)
     logging.getLogger("aioimaplib.aioimaplib").debug("Received: %s", CANARY)
@@ -75,6 +76,7 @@ def test_aioimaplib_never_logs_what_it_receives(stream: StringIO) -> None:
     assert stream.getvalue() == ""
 
 
+@pytest.mark.threat("R29")
 @pytest.mark.parametrize("form", ["json", "console"])
 @pytest.mark.parametrize(
     "evil",
@@ -113,6 +115,7 @@ def test_a_traceback_in_json_is_one_value(stream: StringIO) -> None:
     assert "\nValueError: redis://user:********@localhost" in json.loads(line)["exception"]
 
 
+@pytest.mark.threat("R29")
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_no_credential_is_in_a_line(stream: StringIO, form: Format) -> None:
     basic = base64.b64encode(f"alice:{CANARY}".encode()).decode()

@@ -154,6 +154,7 @@ async def test_what_is_immutable(name: str, phone: Subscriber, service: PushServ
     assert (refused.value.type, refused.value.properties) == ("invalidProperties", [name])
 
 
+@pytest.mark.threat("R5")
 @pytest.mark.checklist("K15")
 async def test_too_many(phone: Subscriber, service: PushService) -> None:
     """Threat R5: nor is more than one request made for any that is not verified."""

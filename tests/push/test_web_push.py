@@ -89,6 +89,7 @@ async def test_only_what_the_client_wants(
     assert wants_threads.waiting == 0
 
 
+@pytest.mark.threat("R5")
 @pytest.mark.checklist("K04")
 async def test_nothing_is_sent_before_it_is_verified(
     phone: Subscriber, service: PushService, dovecot: Dovecot, mailuser: User
@@ -124,6 +125,7 @@ async def test_what_changes_during_a_push_is_told_in_the_next(
     assert device.waiting == 0
 
 
+@pytest.mark.threat("R5")
 @pytest.mark.parametrize("code", [404, 410])
 async def test_a_device_that_is_gone_is_forgotten(
     code: int, phone: Subscriber, service: PushService, dovecot: Dovecot, mailuser: User
@@ -197,6 +199,7 @@ async def test_a_restarted_gateway_tells_what_came_meanwhile(
         assert changed(push)[phone.client.account_id]["Email"] == await state_of(phone)
 
 
+@pytest.mark.threat("R13")
 async def test_nobody_finds_the_password_in_the_store(
     dovecot: Dovecot, mailuser: User, service: PushService, tmp_path: Path
 ) -> None:

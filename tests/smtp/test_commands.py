@@ -131,6 +131,7 @@ def test_what_is_no_address_is_refused(email: str) -> None:
 _LINE = re.compile(rb"(?:MAIL FROM|RCPT TO):<[^<>\r\n]*>(?: [A-Z0-9-]+=[^ \r\n\x00-\x1f]+)*\r\n")
 
 
+@pytest.mark.threat("R1")
 @given(
     st.text(), st.dictionaries(st.sampled_from(["RET", "ORCPT", "BY", "NOTIFY", "X"]), st.text())
 )

@@ -20,6 +20,7 @@ ACCOUNTS = st.text(st.characters(exclude_categories=[]))
 KEYS = st.from_regex(r"[a-z][a-z0-9./]{0,9}", fullmatch=True)
 
 
+@pytest.mark.threat("R11")
 @given(ACCOUNTS, ACCOUNTS)
 def test_accounts_share_a_name_only_if_they_are_equal(one: str, other: str) -> None:
     assert (owner(b"secret", one) == owner(b"secret", other)) == (one == other)
@@ -45,12 +46,14 @@ def test_no_change_of_a_single_bit_goes_unnoticed(payload: bytes, data: st.DataO
         unseal(b"secret", "alice", "key", bytes(sealed))
 
 
+@pytest.mark.threat("R11")
 @given(st.binary())
 def test_any_octets_open_or_are_refused(octets: bytes) -> None:
     with pytest.raises(Unsealable):
         unseal(b"secret", "alice", "key", octets)
 
 
+@pytest.mark.threat("R11")
 @given(st.tuples(ACCOUNTS, KEYS, st.binary()), st.tuples(ACCOUNTS, KEYS))
 def test_a_value_opens_only_where_it_was_saved(
     saved: tuple[str, str, bytes], asked: tuple[str, str]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limits import RateLimitItemPerMinute
 from redis.asyncio import Redis as Client
 from redis.exceptions import NoPermissionError
 
@@ -17,6 +18,7 @@ from gateway.store.keys import owner
 from gateway.store.redis import EXPIRY_SECONDS, RedisBackend
 from gateway.store.redis_hashes import CONNECTIONS
 from gateway.store.sealed import SealedStore
+from gateway.store.windows import Windows
 from tests.servers.process import free_port
 from tests.servers.redis import Redis
 from tests.store.values import SECRET
@@ -197,6 +199,13 @@ async def test_a_user_needs_no_more_than_the_documentation_says(own_redis: Redis
     await durable.drop_owner("owner")
     assert not any("INFO" in risk for risk in await durable.risks())
     await backend.close()
+    first, second = (
+        Windows(own_redis.url.replace("//", "//gateway:PASSWORD@"), b"s" * 32) for _ in range(2)
+    )
+    await first.add(RateLimitItemPerMinute(2), "ann")
+    assert (await second.left(RateLimitItemPerMinute(2), "ann")).remaining == 1
+    await first.close()
+    await second.close()
     async with Client.from_url(own_redis.url.replace("//", "//gateway:PASSWORD@")) as client:
         with pytest.raises(NoPermissionError):
             await client.hget("other", "a")

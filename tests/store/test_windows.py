@@ -45,6 +45,7 @@ async def test_a_node_alone_counts_for_itself() -> None:
     assert 50 < left.seconds <= 60
 
 
+@pytest.mark.threat("R14")
 async def test_nodes_count_together(nodes: list[Windows]) -> None:
     first, second = nodes
     assert await first.add(THREE, "user", "ann")
@@ -73,6 +74,7 @@ async def test_while_redis_is_away_each_node_counts_for_itself(
     assert (await second.left(THREE, "ann")).remaining == 0
 
 
+@pytest.mark.threat("R11")
 async def test_names_are_not_told(server: Redis, nodes: list[Windows]) -> None:
     await nodes[0].add(THREE, "192.0.2.0/24", "ann@example.test")
     with redis.Redis.from_url(server.url) as client:

@@ -97,6 +97,7 @@ async def test_the_same_octets_again_are_another_upload_with_its_own_time(
     assert first.blob_id != second.blob_id
 
 
+@pytest.mark.threat("R10")
 @pytest.mark.checklist("J04")
 async def test_nobody_else_finds_it(uploads: Uploads, durable: Durable) -> None:
     """R10: whoever knows its id."""
@@ -270,6 +271,7 @@ async def own_redis() -> AsyncIterator[Redis]:
 # --- room -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.threat("R30")
 @pytest.mark.checklist("J05", "J06")
 async def test_the_oldest_go_to_make_room_and_no_more_of_them_than_need_be(
     durable: Durable,
@@ -285,6 +287,7 @@ async def test_the_oldest_go_to_make_room_and_no_more_of_them_than_need_be(
     assert await uploads.find(middle.blob_id) == middle
 
 
+@pytest.mark.threat("R30")
 async def test_an_upload_larger_than_the_quota_displaces_nothing(durable: Durable) -> None:
     uploads = Uploads(durable, "aann", PIECE_OCTETS)
     small = await put(uploads, b"small")

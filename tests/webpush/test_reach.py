@@ -36,6 +36,7 @@ async def test_an_address_outside_is_connected_to(
     assert network.connected == [address, address]
 
 
+@pytest.mark.threat("R4")
 @pytest.mark.checklist("K15")
 @pytest.mark.parametrize("address", INSIDE)
 async def test_an_address_inside_is_refused_in_the_url(
@@ -45,6 +46,7 @@ async def test_an_address_inside_is_refused_in_the_url(
     assert network.connected == []
 
 
+@pytest.mark.threat("R4")
 @pytest.mark.checklist("K15")
 @pytest.mark.parametrize("address", INSIDE)
 async def test_an_address_inside_is_refused_behind_a_name(
@@ -72,6 +74,7 @@ async def test_of_several_addresses_those_inside_are_left_out(
     assert set(network.connected) == {OUTSIDE}
 
 
+@pytest.mark.threat("R4")
 @pytest.mark.checklist("K15")
 async def test_a_name_that_comes_to_mean_an_address_inside(network: Network, vapid: Vapid) -> None:
     """DNS rebinding: it is the address that is connected to which is looked at."""
@@ -82,6 +85,7 @@ async def test_a_name_that_comes_to_mean_an_address_inside(network: Network, vap
     assert network.connected == [OUTSIDE]
 
 
+@pytest.mark.threat("R4")
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 async def test_redirects_are_not_followed(
     code: int, service: PushService, sender: Sender, vapid: Vapid, network: Network

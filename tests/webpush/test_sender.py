@@ -155,6 +155,7 @@ async def test_nobody_listens(sender: Sender, vapid: Vapid) -> None:
     assert isinstance(outcome, Later)
 
 
+@pytest.mark.threat("R25")
 async def test_an_unknown_authority_is_not_trusted(service: PushService, vapid: Vapid) -> None:
     """Threat R25."""
     device = service.subscribe()
@@ -164,6 +165,7 @@ async def test_an_unknown_authority_is_not_trusted(service: PushService, vapid: 
     assert device.requests == 0
 
 
+@pytest.mark.threat("R25")
 async def test_a_certificate_of_another_name_is_not_trusted(
     service: PushService, sender: Sender, vapid: Vapid, network: Network
 ) -> None:
@@ -236,6 +238,7 @@ async def test_an_endless_answer_is_not_read(
     assert endless.sent < MOST_OCTETS
 
 
+@pytest.mark.threat("R22")
 async def test_a_compressed_answer_is_not_unpacked(
     service: PushService, sender: Sender, vapid: Vapid
 ) -> None:

@@ -19,6 +19,7 @@ from gateway.smtp.connection import Server
 from gateway.store.base import Durable
 from gateway.sync.account import Account
 from gateway.sync.accounts import Accounts
+from gateway.sync.budgets import Budgets
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Submission:
         server: Server,
         sign_in: SignIn,
         book: AddressBook,
+        budgets: Budgets,
         *,
         any_from: bool = False,
     ) -> None:
@@ -53,7 +55,7 @@ class Submission:
         outbox = Outbox(durable, self._smtp, accounts.announce)
         self._queue = Queue(outbox, credentials_of)
         identities = Identities(durable, book)
-        sending = Sending(outbox, self._queue, identities, credentials_of, any_from)
+        sending = Sending(outbox, self._queue, identities, credentials_of, budgets, any_from)
         self.sending = sending
         self.types: tuple[DataType, ...] = (identity(identities), email_submission(sending))
 

@@ -37,6 +37,7 @@ from gateway.mime import addresses
 from gateway.sasl import AnyCredentials
 from gateway.sync import ids
 from gateway.sync.account import Account
+from gateway.sync.budgets import Budgets, Kind, OverBudget
 from gateway.sync.errors import MessageGone
 from gateway.sync.records import Kept
 from gateway.sync.spool import spooled
@@ -53,14 +54,25 @@ class Sending:
     """What EmailSubmission/set works with.
 
     credentials_of: those to sign in with for a user, None where the submission server wants no
-    user's. any_from: messages may say that they are from whomever.
+    user's. budgets: how much users may send. any_from: messages may be from whomever they say.
     """
 
     outbox: Outbox
     queue: Queue
     identities: Identities
     credentials_of: Callable[[str], AnyCredentials | None]
+    budgets: Budgets
     any_from: bool = False
+
+    async def spend(self, account: Account, recipients: int) -> None:
+        """Count a message to so many. Raises SetError rateLimit."""
+        try:
+            await self.budgets.spend(Kind.RECIPIENTS, account.id, recipients)
+            await self.budgets.spend(Kind.MESSAGES, account.id)
+        except OverBudget as over:
+            raise SetError(
+                "rateLimit", f"Too much was sent; try again in {over.seconds} s."
+            ) from over
 
     @asynccontextmanager
     async def open_set(
@@ -165,6 +177,7 @@ class SubmissionSetting:
                 made=now,
             )
             credentials = self._sending.credentials_of(self.account.username)
+            await self._sending.spend(self.account, len(envelope.rcpt_to))
             letter = Letter(submission, envelope, message, credentials)
             if held:
                 return await self._later(letter)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from limits import RateLimitItem
 
 from gateway.config import SmtpUrl
 from gateway.ext.registry import methods, types
@@ -20,7 +22,9 @@ from gateway.sasl import Credentials
 from gateway.smtp.connection import Server
 from gateway.store.base import Store
 from gateway.store.opening import open_store
+from gateway.store.windows import Windows
 from gateway.sync.accounts import Accounts, Settings
+from gateway.sync.budgets import Budgets, Kind
 from tests.mail.client import Client
 from tests.servers.mail_server import MailServer, User
 
@@ -77,6 +81,7 @@ async def sending(
     store: Store | None = None,
     sign_in: SignIn | None = None,
     seconds: float = 20.0,
+    budgets: Mapping[Kind, RateLimitItem] | None = None,
     **options: Any,
 ) -> AsyncIterator[SendingClient]:
     """A client of a gateway whose users sign in with the submission server, unless told else."""
@@ -85,7 +90,9 @@ async def sending(
     server = Server(SmtpUrl.parse(f"smtp://127.0.0.1:{smtp_port}"), None, seconds, seconds, seconds)
     book = AddressBook(["{local}@example.org"], None)
     submission = Submission(
-        store.durable, accounts, server, sign_in or SignIn(as_user=True), book, **options
+        *(store.durable, accounts, server, sign_in or SignIn(as_user=True), book),
+        Budgets(Windows(None, SECRET), budgets or {}),
+        **options,
     )
     working = asyncio.create_task(submission.run())
     try:

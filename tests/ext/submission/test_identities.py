@@ -55,6 +55,7 @@ async def test_users_make_more_of_them(sender: SendingClient) -> None:
     assert (shown["name"], shown["email"]) == ("Ann", sender.address.upper())
 
 
+@pytest.mark.threat("R9")
 @pytest.mark.checklist("T03")
 async def test_an_address_of_somebody_else_is_refused(sender: SendingClient) -> None:
     assert (await _create(sender, email="boss@example.com"))["type"] == "forbiddenFrom"

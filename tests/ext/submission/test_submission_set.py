@@ -96,6 +96,7 @@ async def test_what_is_not_there_can_not_be_sent(
     assert not smtp.messages
 
 
+@pytest.mark.threat("R9")
 @pytest.mark.checklist("U13", "U14")
 @pytest.mark.parametrize(
     ("properties", "envelope", "error"),
