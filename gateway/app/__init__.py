@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -13,6 +12,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.app.garbage import collect_what_grows
 from gateway.app.parts import (
     imap_settings,
     make_authenticator,
@@ -60,25 +60,12 @@ async def serve(config: Config, announce: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(config) as url:
-        _settle_garbage()
+    async with running(config) as url, _beside(collect_what_grows()):
         log.info("ready", url=url)
         announce(url)
         await stop.wait()
         log.info("stopping")
     log.info("stopped")
-
-
-# A pass over all there is stops the event loop for a tenth of a second and more. Accounts that go
-# out of memory do not need it: it is to come once in a million objects, not every few seconds.
-_GARBAGE = (5_000, 10, 20)
-
-
-def _settle_garbage() -> None:
-    """Let the collector pass over what lives as long as the process: a pause for all users less."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GARBAGE)
 
 
 @asynccontextmanager
