@@ -8,7 +8,7 @@ that the other conditions leave.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, TypeAlias
@@ -51,10 +51,12 @@ class FilterTree:
 
     learns: more may be found in the same Emails a while later, because servers may take their time
     to have new mail in their index of words, and what can not be read now may be readable then.
-    Raises MethodError unsupportedFilter for one that looks for too much.
+    among: the Emails that it is about, by id; None: all. Raises MethodError unsupportedFilter for
+    one that looks for too much.
     """
 
-    def __init__(self, filter_: Filter | None) -> None:
+    def __init__(self, filter_: Filter | None, among: Collection[str] | None = None) -> None:
+        self._among = among
         self._root = _EVERYTHING if filter_ is None else _node(filter_)
         words = _words(self._root)
         self.has_text = words > 0
@@ -71,7 +73,7 @@ class FilterTree:
         """
         bounds: dict[int, _Bounds] = {}
         possible, certain = self._bounds(view, self._root, bounds)
-        open_ = possible & ~certain & view.visible()
+        open_ = possible & ~certain & self._concerned(view)
         return self._open(self._root, open_, bounds) if open_.any() else None
 
     def found(self, text: Text, rows: Mask, matching: Mask) -> None:
@@ -86,7 +88,14 @@ class FilterTree:
     def matching(self, view: View) -> Mask:
         """Which Emails match, shape (view.size,); complete once nothing is wanted."""
         _, certain = self._bounds(view, self._root, {})
-        return certain & view.visible()
+        return certain & self._concerned(view)
+
+    def _concerned(self, view: View) -> Mask:
+        if self._among is None:
+            return view.visible()
+        mask = np.zeros(view.size, np.bool_)
+        mask[[row for row in view.emails.rows(self._among).values() if row < view.size]] = True
+        return mask & view.visible()
 
     def _bounds(self, view: View, node: _Node, bounds: dict[int, _Bounds]) -> _Bounds:
         """The rows that may match and those that do; noted in `bounds` for all nodes below."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 
 from gateway.imap.connection import Connection
@@ -18,6 +18,7 @@ from gateway.imap.errors import ImapError, ServerBusy
 from gateway.imap.pool import Pool
 from gateway.obs.log import get_logger
 from gateway.store.base import StoreError
+from gateway.sync.added import Added
 from gateway.sync.attempts import attempt
 from gateway.sync.background import Background
 from gateway.sync.checker import Checker, Places
@@ -107,10 +108,12 @@ class Account:
         self.sieve = sieve
         self.last_used = time.monotonic()
         self.was_asked = False
+        self._glances = 0
         self.content = Content(Reader(data, pool), shelf)
         self.searching = Searching(data, pool, self.recheck, self.content.load_headers)
         self.write_lock = asyncio.Lock()
         self.mailbox_settings = MailboxSettings(shelf.durable, account_id)
+        self.added = Added(shelf.durable, account_id)
         self.extent = extent
         self._on_ended = on_ended
         self._shelf = shelf
@@ -145,9 +148,10 @@ class Account:
 
         Raises ImapError when the server can not be asked, NotCommitted when the store can not.
         """
-        self.last_used = time.monotonic()
-        self.was_asked = True
-        self._watcher.active = True
+        if not self._glances:
+            self.last_used = time.monotonic()
+            self.was_asked = True
+            self._watcher.active = True
         return await self.brought_up_to_date()
 
     async def brought_up_to_date(self) -> AccountData:
@@ -171,6 +175,15 @@ class Account:
                     await self._check()
         self.reports.look()
         return self.data
+
+    @contextmanager
+    def glanced_at(self) -> Iterator[None]:
+        """Meanwhile it stays in memory; whoever reads is not likely to ask for more soon."""
+        self._glances += 1
+        try:
+            yield
+        finally:
+            self._glances -= 1
 
     @asynccontextmanager
     async def unobserved(self) -> AsyncIterator[None]:
@@ -398,7 +411,8 @@ class Account:
         """Whether all there is to know of it is known: nothing is lost if it goes out of memory."""
         is_busy = self._background.runs("index", "structures", "first look")
         has_news = self._trust.changed.is_set() or self._lock.locked()  # a look is under way
-        return self.data.is_indexed and not (is_busy or has_news or self.write_lock.locked())
+        is_in_use = self._glances > 0 or self.write_lock.locked()
+        return self.data.is_indexed and not (is_busy or has_news or is_in_use)
 
     def rest(self) -> None:
         """To be called now and then: who has not asked for long needs less attention."""

@@ -170,6 +170,21 @@ class Accounts:
                 raise
         return Following(self._audiences.of(login), was_told)
 
+    async def open_followed(self, username: str, account_id: str) -> Account | None:
+        """An account of a user who is followed, brought into memory if need be; None: no such one.
+
+        Raises ImapError, NotCommitted.
+        """
+        login = self._logins.get(username)
+        if login is None:
+            audience = self._audiences.get(username)
+            if audience is None:
+                raise NotCommitted("the login has ended")
+            login = await self._log_in(audience.door.credentials, audience.door.client)
+        if account_id != login.own.id:
+            await login.look()
+        return await login.open(account_id)
+
     def reported(self, username: str, mailboxes: Iterable[str]) -> list[Account]:
         """The accounts in memory in which a user's session has changed something.
 

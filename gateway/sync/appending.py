@@ -21,6 +21,7 @@ from gateway.imap.wire.encode import Upload
 from gateway.mime.threading import field_values
 from gateway.store.base import StoreError
 from gateway.sync.account import Account
+from gateway.sync.added import Likeness
 from gateway.sync.arrays import Mask
 from gateway.sync.data import AccountData
 from gateway.sync.errors import MessageGone
@@ -65,6 +66,9 @@ async def append(
 
     refresh: reads the account again. Raises what that does, and AuthenticationFailed.
     """
+    await account.added.note(
+        Likeness(letter.size, (letter.message_id or b"").strip(b"<>")) for letter in letters
+    )
     were = account.data.emails.visible().copy()
     sent = [await _send(account, letter) for letter in letters]
     found: dict[int, int] = {}

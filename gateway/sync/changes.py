@@ -97,6 +97,35 @@ def emails(data: AccountData, state: str, limit: int) -> Changes:
     return changes
 
 
+def delivered(data: AccountData, state: str) -> list[str]:
+    """RFC 8621 §1.5: the Emails that came since a state of EmailDelivery, as they came.
+
+    Not those that were gone for a moment, as some moves look. Raises UnknownState.
+    """
+    journal = data.journal
+    since = journal.position("EmailDelivery", state)
+    earlier = sum(
+        len(entry.emails.rows) for entry in journal.entries if entry.sequence <= since.sequence
+    )
+    came = _joined(
+        entry.emails.rows[entry.emails.now & ~entry.emails.was]
+        for entry, _ in journal.since(since)
+        if entry.delivered
+    )
+    rows = _joined(entry.emails.rows for entry in journal.entries)
+    was = _joined(entry.emails.was for entry in journal.entries)
+    events = np.flatnonzero(np.isin(rows, came))
+    _, first = np.unique(rows[events], return_index=True)
+    first = events[first]
+    is_new = (first >= earlier) & (was[first] == 0)
+    stays = data.emails.visible()[came] & np.isin(came, rows[first[is_new]])
+    return [data.emails.id(row) for row in dict.fromkeys(came[stays].tolist())]
+
+
+def _joined(columns: Iterable[Ints]) -> Ints:
+    return np.concatenate([np.zeros(0, np.int64), *columns])
+
+
 def threads(data: AccountData, state: str, limit: int) -> Changes:
     """RFC 8621 §3.2: a Thread changes when Emails join and leave it. Raises UnknownState."""
     journal, thread = data.journal, data.emails.thread

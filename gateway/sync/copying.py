@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from gateway.imap.commands.copy import copy
 from gateway.imap.errors import AuthenticationFailed, CommandRefused, ImapError
 from gateway.sync.account import Account
+from gateway.sync.added import likeness
 from gateway.sync.errors import MailboxChanged
 from gateway.sync.failures import Failure, FailureKind
 from gateway.sync.writing import Writing
@@ -40,6 +41,10 @@ async def copy_across(
     Gives their rows there, or why one was not copied; nothing of those that the server does not
     want to copy, for whatever reason. Raises Unknown, NotCommitted, and AuthenticationFailed.
     """
+    await held.account.added.note(
+        likeness(int(source.data.emails.octets[row]), source.data.headers.get(row) or b"")
+        for row in targets
+    )
     refused: set[int] = set()
     gone: set[int] = set()
     for (number, mailbox_id), rows in _by_mailboxes(source, targets).items():

@@ -96,12 +96,22 @@ class Truth:
         return self.of(text)[: view.size]
 
 
-@given(filters, st.integers(), st.sets(st.integers(0, 20)), st.integers(0, ROWS))
+@given(
+    filters,
+    st.integers(),
+    st.sets(st.integers(0, 20)),
+    st.integers(0, ROWS),
+    st.none() | st.sets(st.integers(0, ROWS - 1)),
+)
 def test_searches_of_what_matters_are_enough(
-    filter_: Filter, seed: int, refusals: set[int], arrivals: int
+    filter_: Filter, seed: int, refusals: set[int], arrivals: int, few: set[int] | None
 ) -> None:
-    """Also when the server takes some of them only in parts, and when mail arrives meanwhile."""
-    truth, tree, view = Truth(seed), FilterTree(filter_), account(ROWS)
+    """Also when the server takes some of them only in parts, and when mail arrives meanwhile.
+
+    few: the only rows that are asked about.
+    """
+    truth, view = Truth(seed), account(ROWS)
+    tree = FilterTree(filter_, None if few is None else {view.emails.id(row) for row in few})
     asked: dict[Text, Mask] = {}
     for number in range(200):
         wanted = tree.wanted(view)
@@ -110,6 +120,7 @@ def test_searches_of_what_matters_are_enough(
         text, rows = wanted
         assert rows.any()
         assert not (rows & ~view.visible()).any()
+        assert few is None or {*np.flatnonzero(rows).tolist()} <= few
         if text.criteria is None:
             tree.refused(text)
             continue
@@ -127,6 +138,8 @@ def test_searches_of_what_matters_are_enough(
     else:
         pytest.fail("it never ends")
     expected = truth.matching(view, filter_) & view.visible()
+    if few is not None:
+        expected &= np.isin(np.arange(view.size), [*few])
     assert (tree.matching(view) == expected).all()
 
 

@@ -17,7 +17,7 @@ from gateway.sync.counts import Counter
 from gateway.sync.data import AccountData
 from gateway.sync.journal import KINDS, Journal, UnknownState
 from tests.sync.histories import History, change
-from tests.sync.worlds import account, follow, shown
+from tests.sync.worlds import account, email_id, follow, shown
 
 seeds = st.integers(0, 2**32)
 
@@ -87,6 +87,28 @@ def apply(known: set[str], found: Changes) -> set[str]:
     assert not known & set(found.created)
     assert set(found.updated) | set(found.destroyed) <= known
     return (known | set(found.created)) - set(found.destroyed)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=seeds)
+def test_new_mail_is_what_was_never_there_before(seed: int) -> None:
+    """RFC 8621 §1.5; what moves may be nowhere for a moment, and what was deleted may come back."""
+    history = History(seed)
+    moments: list[tuple[str, set[str], set[str]]] = []
+    for _ in range(12):
+        history.run(1)
+        messages = [m for box in history.world.values() for m in box.messages.values()]
+        there = {email_id(identity) for identity, _ in messages}
+        delivery = history.data.journal.state("EmailDelivery")
+        moments.append((delivery, set(shown(history.world)), there))
+    now = moments[-1][1]
+    for at, (state, _, _) in enumerate(moments):
+        found = changes.delivered(history.data, state)
+        assert len(found) == len(set(found))
+        assert set(found) <= now - set().union(*(seen for _, seen, _ in moments[: at + 1]))
+        for later in range(at + 1, len(moments)):
+            came = moments[later][1] - set().union(*(all_ for _, _, all_ in moments[:later]))
+            assert came & now <= set(found)
 
 
 @pytest.mark.checklist("E02", "E03", "E04", "E06", "P01")
