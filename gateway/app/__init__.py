@@ -84,7 +84,8 @@ async def running(config: Config) -> AsyncIterator[str]:
         accounts = Accounts(settings, store)
         stack.push_async_callback(accounts.close)
         server = config.server
-        web_push = make_web_push(config, store.durable, accounts)
+        smime = make_smime(config)
+        web_push = make_web_push(config, store.durable, accounts, smime)
         if web_push is not None:
             await stack.enter_async_context(_beside(web_push.run()))
         admin = create_admin_app(store.ping, _event_handler(config, accounts, web_push))
@@ -103,7 +104,7 @@ async def running(config: Config) -> AsyncIterator[str]:
             budgets,
             Tickets(store.durable),
             submission=submission,
-            smime=make_smime(config),
+            smime=smime,
             web_push=web_push,
             issuer=issuer,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from gateway.auth.oauth.issuer import Issuer
 from gateway.auth.setup import schemes
 from gateway.auth.tickets import Tickets
 from gateway.config import Config, ServerUrl
-from gateway.ext.registry import account_capabilities, methods, session_capabilities, types
+from gateway.ext import registry
 from gateway.ext.smime import Smime
 from gateway.ext.submission.addresses import AddressBook
 from gateway.ext.submission.service import SignIn, Submission
@@ -39,12 +38,15 @@ from gateway.store.windows import Windows
 from gateway.sync.account import Account
 from gateway.sync.accounts import Accounts, Settings
 from gateway.sync.budgets import Budgets, Kind
+from gateway.sync.shares import Share
 from gateway.sync.sieve_access import SieveSettings
 from gateway.sync.way_in import MasterUser, SealedPasswords, WayIn
 from gateway.webpush.vapid import Vapid
 
 
-def make_web_push(config: Config, durable: Durable, accounts: Accounts) -> WebPush | None:
+def make_web_push(
+    config: Config, durable: Durable, accounts: Accounts, smime: Smime | None
+) -> WebPush | None:
     """What pushes to phones and browsers, if something tells of users who are away.
 
     Raises OSError, ValueError and ssl.SSLError for files that are no use.
@@ -70,6 +72,7 @@ def make_web_push(config: Config, durable: Durable, accounts: Accounts) -> WebPu
         ssl_context=ssl.create_default_context(cafile=push.ca_file),
         vapid=vapid,
         contact=push.contact,
+        email=registry.email_type(smime),
     )
 
 
@@ -112,20 +115,24 @@ def make_services(
     """What the endpoints work with."""
 
     def capabilities(account: Any) -> Capabilities:
-        found = session_capabilities(account, submission, smime)
+        found = registry.session_capabilities(account, submission, smime)
         return found | (web_push.capabilities if web_push is not None else {})
+
+    def of_account(account: Account | Share) -> Capabilities:
+        found = registry.account_capabilities(account, submission, smime)
+        return found | (web_push.account_capabilities if web_push is not None else {})
 
     return Services(
         server=config.server,
         limits=DEFAULTS,
         authenticator=authenticator,
         registry=ObservedRegistry(
-            (*types(submission, smime), *(web_push.types if web_push is not None else ())),
-            methods(submission),
+            (*registry.types(submission, smime), *(web_push.types if web_push is not None else ())),
+            registry.methods(submission),
             on_login_refused=authenticator.forget,
         ),
         capabilities=capabilities,
-        account_capabilities=partial(account_capabilities, submission=submission, smime=smime),
+        account_capabilities=of_account,
         accounts=accounts,
         open_blob=open_blob,
         tickets=tickets,

@@ -43,14 +43,15 @@ def types(submission: Submission | None = None, smime: Smime | None = None) -> t
 
     With `smime`, Emails have what RFC 9219 tells of them.
     """
-    found = tuple(_with(smime, each) for each in TYPES)
+    found = tuple(email_type(smime) if each is EMAIL else each for each in TYPES)
     if submission is None:
         return (*found, vacation_response(login_address))
     return (*found, vacation_response(submission.addresses), *submission.types)
 
 
-def _with(smime: Smime | None, data_type: DataType) -> DataType:
-    return smime.extended(data_type) if smime is not None and data_type is EMAIL else data_type
+def email_type(smime: Smime | None) -> DataType:
+    """Email, with what RFC 9219 tells of it if signatures are verified."""
+    return smime.extended(EMAIL) if smime is not None else EMAIL
 
 
 def methods(submission: Submission | None = None) -> tuple[Method, ...]:

@@ -15,9 +15,12 @@ from typing import Final, Protocol
 from gateway.ext.push_subscription.subscription import PushSubscription
 from gateway.ext.push_subscription.subscriptions import Book, Subscriptions, User
 from gateway.imap.errors import AuthenticationFailed, ImapError
+from gateway.jmap.spec import DataType
 from gateway.obs.log import get_logger
 from gateway.push.changes import is_told_of
 from gateway.push.line import Line, States
+from gateway.push.new_mail import NewMail
+from gateway.sync.account import Account
 from gateway.sync.audience import Following
 from gateway.sync.errors import NotCommitted
 from gateway.sync.waiting import first_of
@@ -46,16 +49,24 @@ class Accounts(Protocol):
         """All accounts of a user, None if there is no way in. Raises ImapError, NotCommitted."""
         ...
 
+    async def open_followed(self, username: str, account_id: str) -> Account | None:
+        """One of them, brought into memory; None: no such one. Raises ImapError, NotCommitted."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What couriers work with; way_in: None where only the mail server's reports tell anything."""
+    """What couriers work with; way_in: None where only the mail server's reports tell anything.
+
+    email: the type.
+    """
 
     book: Book
     accounts: Accounts
     way_in: WayIn | None
     sender: Sender
     vapid: Vapid
+    email: DataType
 
 
 class Courier:
@@ -138,11 +149,13 @@ class Courier:
             await means.book.change(user, lambda held: {id_: None} if id_ in held else {})
             self.changed()
 
+        open_ = partial(means.accounts.open_followed, user.username)
         return Line(
             subscription,
             means.sender,
             means.vapid,
             self._states,
+            NewMail(subscription.pushed, open_, means.email),
             remember=partial(means.book.told, user, id_),
             gone=gone,
         )
@@ -201,8 +214,10 @@ class Courier:
         return True
 
     def _was_told(self, account_id: str) -> bool:
+        subscriptions = [line.subscription for line, _ in self._lines.values()]
         return any(
-            is_told_of(account_id, line.subscription.told) for line, _ in self._lines.values()
+            account_id in (each.email_push or {}) or is_told_of(account_id, each.told)
+            for each in subscriptions
         )
 
     async def _refused(self) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from gateway.ext.push_subscription.subscriptions import PARTS, Book, Listed, User, part_of
 from gateway.jmap import ijson
+from gateway.jmap.spec import DataType
 from gateway.obs.log import get_logger
 from gateway.push.courier import Accounts, Courier, Means
 from gateway.push.parts import Parts
@@ -45,12 +46,14 @@ class Couriers:
         way_in: WayIn | None,
         sender: Sender,
         key: ServerKey,
+        email: DataType,
     ) -> None:
         self._book = Book(durable)
         self._accounts = accounts
         self._way_in = way_in
         self._sender = sender
         self._key = key
+        self._email = email
         self._parts = Parts(durable)
         self._couriers: dict[User, Courier] = {}
         self._numbers: dict[User, int] = {}
@@ -134,7 +137,7 @@ class Couriers:
         vapid = self._key.vapid
         if vapid is None:
             return
-        means = Means(self._book, self._accounts, self._way_in, self._sender, vapid)
+        means = Means(self._book, self._accounts, self._way_in, self._sender, vapid, self._email)
         courier = self._couriers[user] = Courier(user, means)
         self._by_name.setdefault(user.username.lower(), set()).add(user)
         task = self._tasks[user] = asyncio.create_task(courier.run())

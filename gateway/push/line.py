@@ -1,7 +1,8 @@
 """RFC 8620 §7.2: what one PushSubscription is told, and when: one push at a time.
 
 What changes while a push is under way, or waits for the push service to recover, is told in the
-next one.
+next one. New mail itself and what has changed take turns, so that neither waits for all of the
+other.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from gateway.jmap import ijson
 from gateway.obs.log import get_logger
 from gateway.obs.metrics import PUSHES
 from gateway.push.changes import TypeState, event_id, state_change
+from gateway.push.new_mail import EmailPush, NewMail
 from gateway.sync.errors import NotCommitted
+from gateway.sync.waiting import first_of
 from gateway.webpush.encryption import MAX_OCTETS, Keys
 from gateway.webpush.sender import Delivered, Gone, Later, Outcome, Push, Refused, Sender, Urgency
 from gateway.webpush.vapid import Vapid
@@ -30,6 +33,11 @@ _FIRST_PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 3600.0
 # A push service that has refused so many in a row does not want any; that is days.
 _MOST_REFUSALS: Final = 50
+# RFC 8030 §7.2: one push is larger than that push service takes.
+_TOO_LARGE: Final = 413
+# New mail that can not be read now is looked for again, later and later.
+_FIRST_LOOK: Final = 5.0
+_LATEST_LOOK: Final = 600.0
 # Of what a client was told in parts, no more characters are remembered.
 _LONGEST_TOLD: Final = 4_096
 # A device that was away for longer has more to catch up with than a push is of use for.
@@ -42,19 +50,24 @@ States = Mapping[str, TypeState]
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What is to be sent. told: what the client has been told then; reported: of it, see report."""
+    """What is to be sent. told: what the client has been told then; reported: of it, see report.
+
+    email_push: which EmailPush it is, None: a StateChange.
+    """
 
     octets: bytes
     urgency: Urgency
     told: str
     reported: States = field(default_factory=dict)
+    email_push: EmailPush | None = None
 
 
 class Line:
     """A verified subscription, while `run` runs.
 
     states: gives the states as of now, None while they are not known. remember: keeps what the
-    client was told; gone: destroys the subscription. Both raise NotCommitted.
+    client was told, and up to which states new mail was pushed; gone: destroys the subscription.
+    Both raise NotCommitted.
     """
 
     def __init__(
@@ -63,19 +76,23 @@ class Line:
         sender: Sender,
         vapid: Vapid,
         states: Callable[[], States | None],
-        remember: Callable[[str], Awaitable[None]],
+        new_mail: NewMail,
+        remember: Callable[[str, Mapping[str, str]], Awaitable[None]],
         gone: Callable[[], Awaitable[None]],
     ) -> None:
         self.subscription = subscription
         self._sender = sender
         self._vapid = vapid
         self._states = states
+        self._new_mail = new_mail
         self._remember = remember
         self._gone = gone
         self._told = subscription.told
+        self._pushed = subscription.pushed
         self._reported: States = {}
         self._news = asyncio.Event()
-        self._failures = self._refusals = 0
+        self._failures = self._refusals = self._missed = 0
+        self._is_mail_first = True
 
     def tell(self) -> None:
         """The states may be others."""
@@ -90,9 +107,9 @@ class Line:
         """Send what is new, until there is no such subscription any more."""
         while True:
             self._news.clear()
-            news = self._next()
+            news = await self._next()
             if news is None:
-                await self._news.wait()
+                await self._wait()
                 continue
             outcome = await self._sender.send(self._push(news), self._vapid)
             PUSHES.labels(type(outcome).__name__.lower()).inc()
@@ -103,11 +120,41 @@ class Line:
             if isinstance(outcome, Delivered):
                 await self._delivered(news)
             else:
-                self._reported = _with(news.reported, self._reported)
+                await self._not_delivered(news, outcome)
+            self._is_mail_first = news.email_push is None
             await asyncio.sleep(self._pause(outcome))
 
-    def _next(self) -> News | None:
+    async def _wait(self) -> None:
+        """Return when there may be something to tell."""
+        if not self._new_mail.is_behind:
+            self._missed = 0
+            await self._news.wait()
+            return
+        pause = min(_LATEST_LOOK, _FIRST_LOOK * 2.0 ** min(self._missed, 20))
+        self._missed += 1
+        await first_of(self._news, seconds=pause * random.uniform(0.5, 1.0))  # noqa: S311
+
+    async def _next(self) -> News | None:
         """What the client has not been told; None if that is nothing."""
+        if self._is_mail_first and (news := await self._mail()) is not None:
+            return news
+        if (news := self._change()) is not None:
+            return news
+        return None if self._is_mail_first else await self._mail()
+
+    async def _mail(self) -> News | None:
+        """The next EmailPush."""
+        states = self._states()
+        if states is None:
+            return None
+        push = await self._new_mail.next(self.subscription, states)
+        await self._keep(self._told)
+        if push is None:
+            return None
+        return News(push.octets, push.urgency, self._told, email_push=push)
+
+    def _change(self) -> News | None:
+        """The next StateChange."""
         types = self.subscription.wanted
         reported, self._reported = self._reported, {}
         if (change := state_change(reported, types, "")) is not None:
@@ -118,13 +165,22 @@ class Line:
         return _first_of(states, types, self._told)
 
     async def _delivered(self, news: News) -> None:
-        if news.told != self._told:
-            self._told = news.told
-            await self._keep()
+        if news.email_push is not None:
+            self._new_mail.taken(news.email_push)
+        await self._keep(news.told)
 
-    async def _keep(self) -> None:
+    async def _not_delivered(self, news: News, outcome: Outcome) -> None:
+        self._reported = _with(news.reported, self._reported)
+        if isinstance(outcome, Refused) and outcome.status == _TOO_LARGE:
+            await self._delivered(replace(news, told=self._told))  # nor would it be later
+
+    async def _keep(self, told: str) -> None:
+        pushed = self._new_mail.pushed
+        if (told, pushed) == (self._told, self._pushed):
+            return
+        self._told, self._pushed = told, dict(pushed)
         with suppress(NotCommitted):  # what is told twice, the client compares with what it has
-            await self._remember(self._told)
+            await self._remember(told, pushed)
 
     async def _end(self) -> None:
         log.info("push_subscription_gone")

@@ -27,3 +27,10 @@ async def phone(
     """Give a client of `mailuser` who can subscribe."""
     async with subscriber(dovecot, mailuser, service, tmp_path) as phone:
         yield phone
+
+
+@pytest.fixture
+async def account_id(phone: Subscriber) -> str:
+    """Give the id of the user's own account."""
+    await phone.client.session()
+    return phone.client.account_id

@@ -10,7 +10,7 @@ import pytest
 from tests.push.subscribing import VAPID, Refused, Subscriber
 from tests.servers.push_service import PushService
 
-SHOWN = {"id", "deviceClientId", "verificationCode", "expires", "types"}
+SHOWN = {"id", "deviceClientId", "verificationCode", "expires", "types", "emailPush"}
 
 
 def utc(**ahead: float) -> str:

@@ -6,17 +6,20 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from gateway.ext.push_subscription import subscription
+from gateway.ext.push_subscription.email_push import Configs, configs_of
 from gateway.ext.push_subscription.subscription import ASKED, VERIFIED, PushSubscription
 from gateway.ext.push_subscription.subscriptions import Book, Subscriptions, User
-from gateway.jmap.errors import SetError, invalid_properties
+from gateway.jmap.errors import SetError, invalid_properties, quoted
 from gateway.jmap.limits import Limits
 from gateway.jmap.settable import Change
+from gateway.jmap.spec import DataType
 from gateway.mail.backend import backend_errors
 from gateway.sync.account import Account
 from gateway.webpush.addresses import BadUrl, Networks, check_url
@@ -39,18 +42,32 @@ class Terms:
 
     server_key: the application server key (RFC 9749), None while the store has not told it.
     networks: those beside the internet's where pushes may go to. let_in: makes sure that a user can
-    be watched for later; raises SetError, NotCommitted. now: what a client knows that wants these
-    types and has seen the account as it is (PushSubscription.told); raises ImapError, NotCommitted.
-    may_verify: whether one more verification may be sent for a user now. changed: is told of a user
-    whose subscriptions are others than before.
+    be watched for later, and with True also what has come; raises SetError, NotCommitted. now: what
+    a client knows that wants these types and has seen the account as it is (PushSubscription.told);
+    raises ImapError, NotCommitted. may_verify: whether one more verification may be sent for a user
+    now. changed: is told of a user whose subscriptions are others than before. email_push: None
+    where it is not seen what comes for users who are away.
     """
 
     server_key: Callable[[], str | None]
     networks: Networks
-    let_in: Callable[[Account], Awaitable[None]]
+    let_in: Callable[[Account, bool], Awaitable[None]]
     now: Callable[[Account, frozenset[str] | None], Awaitable[str]]
     may_verify: Callable[[User], bool]
     changed: Callable[[User], None]
+    email_push: MailTerms | None
+
+
+@dataclass(frozen=True, slots=True)
+class MailTerms:
+    """What is needed to push new mail itself. email: the type.
+
+    states: those of EmailDelivery as of now, of those of the accounts that a user has; raises
+    ImapError, NotCommitted.
+    """
+
+    email: DataType
+    states: Callable[[Account, Collection[str]], Awaitable[dict[str, str]]]
 
 
 class Sets:
@@ -62,22 +79,26 @@ class Sets:
 
     @asynccontextmanager
     async def open(
-        self, account: Account, _arguments: dict[str, Any], _limits: Limits
+        self, account: Account, _arguments: dict[str, Any], limits: Limits
     ) -> AsyncIterator[Setting]:
         """Begin a PushSubscription/set. Raises MethodError serverUnavailable."""
         with backend_errors():
-            yield Setting(self._book, self._terms, account, await self._book.of(account.id))
+            held = await self._book.of(account.id)
+            yield Setting(self._book, self._terms, account, held, limits)
 
 
 class Setting:
     """A PushSubscription/set under way; see gateway.jmap.settable.Setting."""
 
-    def __init__(self, book: Book, terms: Terms, account: Account, held: Subscriptions) -> None:
+    def __init__(
+        self, book: Book, terms: Terms, account: Account, held: Subscriptions, limits: Limits
+    ) -> None:
         self._book = book
         self._terms = terms
         self._account = account
         self._user = User(account.id, account.username)
         self._held = held
+        self._limits = limits
 
     @property
     def state(self) -> str:
@@ -104,8 +125,8 @@ class Setting:
         outcome: dict[str, dict[str, Any] | SetError] = {}
         for name, wanted in objects.items():
             try:
-                new = self._new(wanted)
-                await self._let_in()
+                new = await self._with_email_push(self._new(wanted), wanted.get("emailPush"))
+                await self._let_in(new)
                 if len(self._held) + len(made) >= MAX_SUBSCRIPTIONS:
                     raise SetError("overQuota", f"There may be at most {MAX_SUBSCRIPTIONS}.")
                 if not self._terms.may_verify(self._user):
@@ -164,9 +185,9 @@ class Setting:
             try:
                 if held is None:
                     raise SetError("notFound")
-                edits[id_] = _edit(held, change.after)
-                if "expires" in change.after:
-                    await self._let_in()
+                edits[id_] = await self._edit(held, change.after)
+                if not change.after.keys().isdisjoint({"expires", "emailPush"}):
+                    await self._let_in(edits[id_](held))
             except SetError as error:
                 outcome[id_] = error
             else:
@@ -182,9 +203,40 @@ class Setting:
         await self._change(lambda now: {id_: None for id_ in there if id_ in now})
         return {id_: None if id_ in there else SetError("notFound") for id_ in ids}
 
-    async def _let_in(self) -> None:
+    async def _edit(
+        self, held: PushSubscription, after: Mapping[str, Any]
+    ) -> Callable[[PushSubscription], PushSubscription]:
+        """What is to be done to it. Raises SetError invalidProperties."""
+        edit = _edit(held, after)
+        if "emailPush" not in after:
+            return edit
+        wanted = await self._with_email_push(held, after["emailPush"])
+
+        def edited(now: PushSubscription) -> PushSubscription:
+            pushed = {of: now.pushed.get(of, state) for of, state in wanted.pushed.items()}
+            return replace(edit(now), email_push=wanted.email_push, pushed=pushed)
+
+        return edited
+
+    async def _with_email_push(
+        self, held: PushSubscription, value: dict[str, Any] | None
+    ) -> PushSubscription:
+        """The same, to be told of what comes from now on. Raises SetError invalidProperties."""
+        terms = self._terms.email_push
+        if value is None or terms is None:
+            return replace(held, email_push=None, pushed={})
+        configs: Configs = configs_of(value, terms.email, self._limits)
+        if not held.has_keys:
+            raise invalid_properties(["emailPush"], "It is pushed only encrypted: give keys, too.")
         with backend_errors():
-            await self._terms.let_in(self._account)
+            states = await terms.states(self._account, configs.keys())
+        if unknown := configs.keys() - states.keys():
+            raise invalid_properties(["emailPush"], f"There are no accounts {quoted(unknown)}.")
+        return replace(held, email_push=configs, pushed=states)
+
+    async def _let_in(self, held: PushSubscription) -> None:
+        with backend_errors():
+            await self._terms.let_in(self._account, bool(held.email_push))
 
     async def _change(self, edit: Callable[[Subscriptions], Edits]) -> None:
         if edit(self._held):
@@ -194,15 +246,15 @@ class Setting:
 
 def members(id_: str, held: PushSubscription) -> dict[str, Any]:
     """All properties."""
-    has_keys = held.p256dh is not None and held.auth is not None
     return {
         "id": id_,
         "deviceClientId": held.device_client_id,
         "url": held.url,
-        "keys": {"p256dh": held.p256dh, "auth": held.auth} if has_keys else None,
+        "keys": {"p256dh": held.p256dh, "auth": held.auth} if held.has_keys else None,
         "verificationCode": held.code if held.is_verified else None,
         "expires": _utc_date(held.expires),
         "types": list(held.types) if held.types is not None else None,
+        "emailPush": subscription.members(held.email_push),
     }
 
 

@@ -84,12 +84,18 @@ class Book:
         kept = await self._records(user.account_id).change(edited)
         return self._alive(user.account_id, kept)
 
-    async def told(self, user: User, id_: str, told: str) -> None:
-        """Remember what the client was told, if the subscription is still there."""
+    async def told(self, user: User, id_: str, told: str, pushed: Mapping[str, str]) -> None:
+        """Remember what the client was told, if the subscription is still there.
+
+        pushed: of the accounts whose new mail it still wants.
+        """
 
         def edit(subscriptions: Subscriptions) -> Mapping[str, PushSubscription | None]:
             each = subscriptions.get(id_)
-            return {} if each is None else {id_: replace(each, told=told)}
+            if each is None:
+                return {}
+            states = {of: pushed.get(of, state) for of, state in each.pushed.items()}
+            return {id_: replace(each, told=told, pushed=states)}
 
         await self._edit(user, edit)
 

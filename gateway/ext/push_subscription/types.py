@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.ext.push_subscription.email_push import KIND
 from gateway.ext.push_subscription.setting import Sets, Terms, members
 from gateway.ext.push_subscription.subscriptions import Book
 from gateway.jmap.call import CORE
@@ -16,6 +17,13 @@ from gateway.sync.account import Account
 
 _STORE: Final = frozenset({"STORE"})
 _NEVER_TOLD: Final = frozenset({"url", "keys"})
+
+
+def _property(name: str, settable: Settable) -> Property:
+    return Property(name, _STORE, default=name not in _NEVER_TOLD, settable=settable)
+
+
+_EMAIL_PUSH: Final = _property("emailPush", Settable(nullable(KIND), initial=None))
 
 
 def push_subscription(book: Book, terms: Terms) -> DataType:
@@ -46,12 +54,9 @@ def push_subscription(book: Book, terms: Terms) -> DataType:
             _property("verificationCode", Settable(nullable(STRING), initial=None)),
             _property("expires", Settable(nullable(UTC_DATE), initial=None)),
             _property("types", Settable(nullable(STRING_LIST), initial=None)),
+            *(() if terms.email_push is None else (_EMAIL_PUSH,)),
         ),
         get=Get(load, sources=_STORE),
         set=Set(Sets(book, terms).open),
         of_user=True,
     )
-
-
-def _property(name: str, settable: Settable) -> Property:
-    return Property(name, _STORE, default=name not in _NEVER_TOLD, settable=settable)

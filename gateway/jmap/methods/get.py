@@ -26,7 +26,7 @@ async def get(
         raise MethodError("unknownMethod")
     checked = check(arguments, GET_ARGUMENTS + declared.arguments)
     ids = _ids(checked["ids"], declared, call.limits)
-    properties = _properties(checked["properties"], data_type, declared, call.limits)
+    properties = properties_of(checked["properties"], data_type, declared, call.limits)
     request = GetRequest(
         ids=ids,
         properties=("id", *(p.name for p in properties)),
@@ -59,10 +59,13 @@ def _ids(wanted: list[str] | None, declared: Get, limits: Limits) -> tuple[str, 
     return tuple(dict.fromkeys(wanted))
 
 
-def _properties(
+def properties_of(
     wanted: list[str] | None, data_type: DataType, declared: Get, limits: Limits
 ) -> tuple[Property, ...]:
-    """The properties to return, apart from "id", which is always returned."""
+    """The properties to return, apart from "id", which is always returned.
+
+    Raises MethodError invalidArguments, requestTooLarge.
+    """
     if wanted is None:
         return tuple(p for p in data_type.properties if p.default)
     names = [name for name in dict.fromkeys(wanted) if name != "id"]
